@@ -1,0 +1,92 @@
+//! Optimizers: whatever proposes configurations and learns from what came out.
+
+mod grid;
+mod random;
+mod sobol;
+
+pub use grid::{GridOrder, GridSearch};
+pub use random::RandomSearch;
+pub use sobol::SobolSearch;
+
+pub(crate) use sobol::sobol_point;
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::persist::Persist;
+use crate::space::{Configuration, Grid, GridSize, SearchSpace};
+use crate::streams::Streams;
+use crate::trial::{History, PendingTrial, Score, Trial, TrialId};
+
+/// What an optimizer is built for.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The search space.
+    pub space: SearchSpace,
+    /// The configurations to choose from, where they are given (the rows of a table).
+    pub grid: Option<Arc<Grid>>,
+    /// The data set's meta-features, empty where there are none.
+    pub meta_features: Vec<f64>,
+    /// The number of trials that will be run, where it is known.
+    pub budget: Option<usize>,
+    /// The best score that can be reached, where it is known. Only the reward `negative-regret`
+    /// reads it.
+    pub optimum: Option<Score>,
+}
+
+impl Problem {
+    /// A problem of which nothing but the space is known.
+    pub fn new(space: SearchSpace) -> Self {
+        Self { space, grid: None, meta_features: Vec::new(), budget: None, optimum: None }
+    }
+
+    /// The given grid, or the space's own of the given size.
+    ///
+    /// # Errors
+    ///
+    /// As [`Grid::new`].
+    pub fn grid(&self, size: GridSize) -> Result<Arc<Grid>> {
+        match &self.grid {
+            Some(grid) => Ok(Arc::clone(grid)),
+            None => Ok(Arc::new(Grid::new(&self.space, size)?)),
+        }
+    }
+}
+
+/// What an optimizer sees when it is asked or told.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The trial that is asked for or told.
+    pub id: TrialId,
+    /// The search space.
+    pub space: &'a SearchSpace,
+    /// The finished trials; in `tell` the told one is the last.
+    pub history: &'a History,
+    /// The trials asked for and not told yet; in `ask` without the new one, in `tell` without the
+    /// told one.
+    pub pending: &'a [PendingTrial],
+    /// The source of randomness.
+    pub streams: Streams,
+}
+
+/// Proposes configurations and learns from what came out.
+///
+/// Trials may be told in any order, some never; several may be pending at once. All randomness comes
+/// from `cx.streams`, and all state that a later call reads is in the snapshot, so that a study
+/// resumes bit for bit.
+pub trait Optimizer: Persist + Send {
+    /// Proposes the configuration of trial `cx.id`.
+    ///
+    /// # Errors
+    ///
+    /// What the optimizer's own parts report; a well-built one does not fail here.
+    fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration>;
+
+    /// Learns from a finished trial, complete or failed. The configuration may be one that this
+    /// optimizer did not propose.
+    ///
+    /// # Errors
+    ///
+    /// What the optimizer's own parts report; a well-built one does not fail here.
+    fn tell(&mut self, trial: &Trial, cx: &Context<'_>) -> Result<()>;
+}

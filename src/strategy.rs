@@ -1,0 +1,122 @@
+//! Strategies: optimizers by name, with every setting of them as plain data.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::optimizer::{GridOrder, GridSearch, Optimizer, Problem, RandomSearch, SobolSearch};
+use crate::space::GridSize;
+use crate::streams::Streams;
+
+/// The grid of a surface that brings none: the finest of at most this many configurations.
+pub const DEFAULT_GRID: GridSize = GridSize::AtMost(1024);
+
+/// An optimizer as plain data: what it is made of and every setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "optimizer", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Strategy {
+    /// Uniform draws.
+    Random {},
+    /// A scrambled Sobol sequence.
+    Sobol {},
+    /// A grid, each configuration once.
+    Grid {
+        /// The order of visits.
+        order: GridOrder,
+        /// The grid of a problem that brings none.
+        size: GridSize,
+    },
+}
+
+/// What a registered strategy works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A learned strategy over a grid.
+    Discrete,
+    /// A learned strategy over the unit cube.
+    Continuous,
+    /// What learned strategies are compared with.
+    Baseline,
+}
+
+/// A strategy under its name.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// The name: lower-case with hyphens, the parts from left to right.
+    pub name: String,
+    /// What it works on.
+    pub kind: Kind,
+    /// What it is made of, in a line.
+    pub summary: String,
+    /// Its settings.
+    pub strategy: Strategy,
+}
+
+static REGISTRY: LazyLock<Vec<Registered>> = LazyLock::new(|| {
+    let baseline = |name: &str, summary: &str, strategy| Registered {
+        name: name.to_owned(),
+        kind: Kind::Baseline,
+        summary: summary.to_owned(),
+        strategy,
+    };
+    vec![
+        baseline("random", "uniform draws on each parameter's own scale", Strategy::Random {}),
+        baseline(
+            "grid",
+            "a grid in random order without replacement",
+            Strategy::Grid { order: GridOrder::Shuffled, size: DEFAULT_GRID },
+        ),
+        baseline("sobol", "an Owen-scrambled Sobol sequence", Strategy::Sobol {}),
+    ]
+});
+
+/// Every registered strategy.
+pub fn registry() -> &'static [Registered] {
+    &REGISTRY
+}
+
+impl Default for Strategy {
+    fn default() -> Self {
+        Self::Random {}
+    }
+}
+
+impl Strategy {
+    /// The registered strategy of a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] with the nearest name.
+    pub fn named(name: &str) -> Result<Self> {
+        registry()
+            .iter()
+            .find(|registered| registered.name == name)
+            .map(|registered| registered.strategy.clone())
+            .ok_or_else(|| {
+                Error::unknown(
+                    "strategy",
+                    name,
+                    registry().iter().map(|registered| registered.name.as_str()),
+                    "`hyperq strategies` lists them all",
+                )
+            })
+    }
+
+    /// Builds the optimizer for a problem. `streams` are those of its study: initial weights come
+    /// from them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where a setting is out of its range; [`Error::Unsuited`] where parts do not
+    /// fit together or do not fit the problem.
+    pub fn build(&self, problem: &Problem, streams: Streams) -> Result<Box<dyn Optimizer>> {
+        let _ = streams;
+        Ok(match self {
+            Self::Random {} => Box::new(RandomSearch),
+            Self::Sobol {} => Box::new(SobolSearch),
+            Self::Grid { order, size } => Box::new(GridSearch::new(problem.grid(*size)?, *order)),
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! Studies on disk.
+//!
+//! A directory holds `study.json` (readable: the space, the strategy, every trial and the small
+//! state) and `arrays-<n>.safetensors` (weights, moments, replay). `study.json` names the arrays file
+//! that belongs to it and is renamed into place last, so a crash leaves the older snapshot whole.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Study;
+use crate::error::{Error, Result};
+use crate::optimizer::{Optimizer, Problem};
+use crate::persist::{Snapshot, write_atomically};
+use crate::space::{Configuration, Grid, SearchSpace};
+use crate::strategy::Strategy;
+use crate::streams::Streams;
+use crate::trial::{Direction, History, Outcome, PendingTrial, Trial, TrialId};
+
+/// The format's number; a change that old readers would misread raises it.
+const FORMAT: u32 = 1;
+/// The path under which the optimizer writes.
+const OPTIMIZER: &str = "optimizer";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StudyFile {
+    format: u32,
+    arrays: String,
+    direction: Direction,
+    seed: u64,
+    next: TrialId,
+    space: SearchSpace,
+    strategy: Option<Strategy>,
+    grid: Option<Vec<serde_json::Value>>,
+    meta_features: Vec<f64>,
+    budget: Option<usize>,
+    optimum: Option<f64>,
+    trials: Vec<TrialLine>,
+    pending: Vec<PendingLine>,
+    state: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrialLine {
+    id: TrialId,
+    configuration: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PendingLine {
+    id: TrialId,
+    configuration: serde_json::Value,
+}
+
+impl Study {
+    /// Writes a snapshot into a directory, which is made where it is missing. An older snapshot there
+    /// is replaced; a crash in the middle leaves it whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the directory cannot be written.
+    pub fn save(&self, directory: impl AsRef<Path>) -> Result<()> {
+        let directory = directory.as_ref();
+        std::fs::create_dir_all(directory).map_err(Error::io(directory))?;
+        let mut snapshot = Snapshot::default();
+        self.optimizer.save(OPTIMIZER, &mut snapshot)?;
+        let json = |configuration: &Configuration| {
+            serde_json::to_value(configuration)
+                .map_err(|e| Error::snapshot("configuration", e.to_string()))
+        };
+        let arrays = (0u64..)
+            .map(|n| format!("arrays-{n}.safetensors"))
+            .find(|name| !directory.join(name).exists())
+            .expect("some number is free");
+        let file = StudyFile {
+            format: FORMAT,
+            arrays: arrays.clone(),
+            direction: self.direction,
+            seed: self.streams.seed(),
+            next: self.next,
+            space: self.problem.space.clone(),
+            strategy: self.strategy.clone(),
+            grid: match &self.problem.grid {
+                Some(grid) => Some(grid.configurations().iter().map(json).collect::<Result<_>>()?),
+                None => None,
+            },
+            meta_features: self.problem.meta_features.clone(),
+            budget: self.problem.budget,
+            optimum: self.problem.optimum.map(|score| self.direction.value(score)),
+            trials: self
+                .history
+                .trials()
+                .iter()
+                .map(|trial| {
+                    Ok(TrialLine {
+                        id: trial.id,
+                        configuration: json(&trial.configuration)?,
+                        value: self.value(trial),
+                        failed: match &trial.outcome {
+                            Outcome::Failed(reason) => Some(reason.clone()),
+                            Outcome::Complete(_) => None,
+                        },
+                    })
+                })
+                .collect::<Result<_>>()?,
+            pending: self
+                .pending
+                .iter()
+                .map(|trial| {
+                    Ok(PendingLine { id: trial.id, configuration: json(&trial.configuration)? })
+                })
+                .collect::<Result<_>>()?,
+            state: snapshot.json().clone(),
+        };
+        write_atomically(&directory.join(&arrays), &snapshot.arrays_to_bytes()?)?;
+        let text = serde_json::to_string_pretty(&file)
+            .map_err(|e| Error::snapshot("study.json", e.to_string()))?;
+        write_atomically(&directory.join("study.json"), text.as_bytes())?;
+        remove_others(directory, &arrays);
+        Ok(())
+    }
+
+    /// Reads a study back that was built with a [`Strategy`]; it goes on bit for bit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where a file is missing, [`Error::File`] where `study.json` is damaged,
+    /// [`Error::Snapshot`] where the state does not fit or the study was built with an optimizer of
+    /// the caller's own.
+    pub fn load(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::read(directory.as_ref(), None)
+    }
+
+    /// Reads a study back that was built with an optimizer of the caller's own: `optimizer`, freshly
+    /// built with the same settings, takes over the saved state.
+    ///
+    /// # Errors
+    ///
+    /// As [`Study::load`].
+    pub fn load_with(directory: impl AsRef<Path>, optimizer: Box<dyn Optimizer>) -> Result<Self> {
+        Self::read(directory.as_ref(), Some(optimizer))
+    }
+
+    fn read(directory: &Path, own: Option<Box<dyn Optimizer>>) -> Result<Self> {
+        let path = directory.join("study.json");
+        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let file: StudyFile = serde_json::from_str(&text).map_err(|e| {
+            Error::file(&path, e.line() as u64, "a study of this version of hyperq is needed", e)
+        })?;
+        if file.format != FORMAT {
+            return Err(Error::file(&path, 1, format!("format {FORMAT} is needed"), file.format));
+        }
+        if Path::new(&file.arrays).components().count() != 1 || file.arrays.contains("..") {
+            return Err(Error::file(
+                &path,
+                1,
+                "`arrays` must name a file of the same directory",
+                file.arrays,
+            ));
+        }
+        let arrays = directory.join(&file.arrays);
+        let bytes = std::fs::read(&arrays).map_err(Error::io(&arrays))?;
+        let snapshot = Snapshot::from_parts(file.state, &bytes)?;
+        let space = file.space;
+        let configuration = |json: &serde_json::Value| Configuration::from_json(&space, json);
+        let grid = match &file.grid {
+            None => None,
+            Some(rows) => {
+                let rows = rows.iter().map(configuration).collect::<Result<_>>()?;
+                Some(Arc::new(Grid::from_configurations(&space, rows)?))
+            }
+        };
+        let streams = Streams::new(file.seed);
+        let problem = Problem {
+            space: space.clone(),
+            grid,
+            meta_features: file.meta_features,
+            budget: file.budget,
+            optimum: file.optimum.map(|value| file.direction.score(value)).transpose()?,
+        };
+        let mut optimizer = match (own, &file.strategy) {
+            (Some(optimizer), _) => optimizer,
+            (None, Some(strategy)) => strategy.build(&problem, streams)?,
+            (None, None) => {
+                return Err(Error::snapshot(
+                    "strategy",
+                    "the study was built with an optimizer of the caller's own; load it with `Study::load_with`",
+                ));
+            }
+        };
+        optimizer.load(OPTIMIZER, &snapshot)?;
+        let mut history = History::default();
+        for line in &file.trials {
+            let outcome = match (line.value, &line.failed) {
+                (Some(value), None) => Outcome::Complete(file.direction.score(value)?),
+                (None, Some(reason)) => Outcome::Failed(reason.clone()),
+                _ => {
+                    return Err(Error::snapshot(
+                        format!("trials/{}", line.id),
+                        "must have either a value or the reason of its failure",
+                    ));
+                }
+            };
+            history.push(Trial {
+                id: line.id,
+                configuration: configuration(&line.configuration)?,
+                outcome,
+            });
+        }
+        let pending = file
+            .pending
+            .iter()
+            .map(|line| {
+                Ok(PendingTrial { id: line.id, configuration: configuration(&line.configuration)? })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            problem,
+            direction: file.direction,
+            streams,
+            strategy: file.strategy,
+            optimizer,
+            history,
+            pending,
+            next: file.next,
+        })
+    }
+}
+
+/// Removes the arrays of older snapshots. One that stays behind does no harm, so errors are no
+/// reason to fail a save that has succeeded.
+fn remove_others(directory: &Path, keep: &str) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("arrays-") && name.ends_with(".safetensors") && name != keep {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
