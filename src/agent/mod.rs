@@ -1,0 +1,54 @@
+//! Agents: they act, and learn from what came of it.
+
+mod q;
+
+pub use q::{QAgent, QLearning};
+
+use crate::error::Result;
+use crate::explore::Moment;
+use crate::mdp::Observation;
+use crate::persist::Persist;
+use crate::streams::Generator;
+
+/// One step of a process, as an agent learns from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step<A> {
+    /// What the agent saw.
+    pub observation: Observation,
+    /// What it did.
+    pub action: A,
+    /// The configuration of the grid that this led to.
+    pub reached: usize,
+    /// The position of the trial in the order of telling; its reward is `rewards[trial]`.
+    pub trial: usize,
+    /// What was seen then; `None` where the episode ended.
+    pub next: Option<Observation>,
+}
+
+/// Acts in a process and learns from its steps.
+pub trait Agent: Persist + Send {
+    /// What the agent does.
+    type Action;
+
+    /// Chooses an action.
+    ///
+    /// # Errors
+    ///
+    /// What the agent's own parts report.
+    fn act(&mut self, observation: &Observation, moment: Moment, rng: &mut Generator) -> Result<Self::Action>;
+
+    /// Learns from a step. `rewards` are those of all finished trials, since their normalization
+    /// changes with every trial.
+    ///
+    /// # Errors
+    ///
+    /// What the agent's own parts report.
+    fn learn(&mut self, step: Step<Self::Action>, rewards: &[f32], moment: Moment) -> Result<()>;
+
+    /// Ends the episode without a step, as where the process is put elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// What the agent's own parts report.
+    fn interrupt(&mut self, rewards: &[f32], moment: Moment) -> Result<()>;
+}

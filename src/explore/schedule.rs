@@ -1,0 +1,76 @@
+//! Numbers that change over the trials.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A number that depends on the trial `t = 0, 1, ...`.
+///
+/// ```
+/// use hyperq::explore::Schedule;
+/// let schedule = Schedule::Linear { from: 1.0, to: 0.0, trials: 10 };
+/// assert_eq!(schedule.at(0), 1.0);
+/// assert_eq!(schedule.at(5), 0.5);
+/// assert_eq!(schedule.at(99), 0.0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// The same number always.
+    Constant(f64),
+    /// `from + (to - from) min(1, t / trials)`.
+    #[serde(deny_unknown_fields)]
+    Linear {
+        /// The number in trial 0.
+        from: f64,
+        /// The number from trial `trials` on.
+        to: f64,
+        /// How long the change takes.
+        trials: u64,
+    },
+    /// `from (to / from)^min(1, t / trials)`.
+    #[serde(deny_unknown_fields)]
+    Exponential {
+        /// The number in trial 0, above 0.
+        from: f64,
+        /// The number from trial `trials` on, above 0.
+        to: f64,
+        /// How long the change takes.
+        trials: u64,
+    },
+}
+
+impl Schedule {
+    /// The number in trial `trial`.
+    pub fn at(&self, trial: u64) -> f64 {
+        let share = |trials: u64| if trials == 0 { 1.0 } else { (trial as f64 / trials as f64).min(1.0) };
+        match *self {
+            Self::Constant(value) => value,
+            Self::Linear { from, to, trials } => from + (to - from) * share(trials),
+            Self::Exponential { from, to, trials } => from * (to / from).powf(share(trials)),
+        }
+    }
+
+    /// Refuses a schedule that leaves `[low, high]`.
+    pub(crate) fn check(&self, owner: &str, setting: &str, low: f64, high: f64) -> Result<()> {
+        let (ends, positive) = match *self {
+            Self::Constant(value) => ([value, value], false),
+            Self::Linear { from, to, .. } => ([from, to], false),
+            Self::Exponential { from, to, .. } => ([from, to], true),
+        };
+        for end in ends {
+            if !(low..=high).contains(&end) {
+                let rule = match (low, high) {
+                    (0.0, f64::MAX) => "a finite number of at least 0".to_owned(),
+                    (f64::MIN_POSITIVE, f64::MAX) => "a finite number above 0".to_owned(),
+                    _ => format!("in [{low}, {high}]"),
+                };
+                return Err(Error::setting(owner, setting, rule, end));
+            }
+            if positive && end <= 0.0 {
+                return Err(Error::setting(owner, setting, "above 0 in an exponential schedule", end));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! What a trial was worth.
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::Ledger;
+use crate::error::{Error, Result};
+use crate::trial::Score;
+
+/// What of a score is rewarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RewardKind {
+    /// The score itself: `r_t = z_t` (Jomaa et al. 2019, equation 8; Qi & Xu 2022).
+    #[default]
+    Score,
+    /// The gain over the incumbent: `r_t = max(0, z_t - max_{s<t} z_s)`, 0 for the first trial.
+    Improvement,
+    /// What is missing to the optimum: `r_t = z_t - z*`. The optimum must be known, so this is for
+    /// experiments.
+    NegativeRegret,
+}
+
+/// What scores are turned into before they are rewarded.
+///
+/// Rewards are recomputed for the whole replay whenever a trial is told, so that all of them are on
+/// the scale of the scores seen so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalization {
+    /// The score as it is; only sensible where it is of order 1.
+    None,
+    /// `(score - mean) / standard deviation` of the scores so far.
+    Standard,
+    /// The normal score of the rank, `Phi^-1((rank - 1/2) / n)` (van der Waerden 1952; ties share their
+    /// mean rank): invariant under monotone transformations of the objective.
+    #[default]
+    Rank,
+}
+
+/// A reward: what is rewarded, of scores normalized in which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Reward {
+    /// What of a score is rewarded.
+    pub kind: RewardKind,
+    /// What scores are turned into first.
+    pub normalization: Normalization,
+}
+
+impl Reward {
+    /// Refuses a reward that cannot be computed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsuited`] for `negative-regret` where the optimum is not known.
+    pub fn check(&self, optimum: Option<Score>) -> Result<()> {
+        if self.kind == RewardKind::NegativeRegret && optimum.is_none() {
+            return Err(Error::unsuited(
+                "reward `negative-regret`",
+                "the surface's optimum is not known; use `score` or `improvement`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The rewards of all finished trials, in the order of telling.
+    ///
+    /// A failed trial is rewarded as a score below all complete ones would be: the lowest rank, or
+    /// the lowest score so far (0 where none is complete).
+    pub fn of(&self, ledger: &Ledger, optimum: Option<Score>) -> Vec<f32> {
+        let scores = ledger.scores();
+        let (values, target) = match self.normalization {
+            Normalization::None => (impute(scores), optimum.map(Score::get)),
+            Normalization::Standard => standardize(scores, optimum),
+            Normalization::Rank => (normal_scores(scores), optimum.map(|_| highest_normal_score(scores.len()))),
+        };
+        match self.kind {
+            RewardKind::Score => values.iter().map(|z| *z as f32).collect(),
+            RewardKind::NegativeRegret => {
+                let target = target.unwrap_or(0.0);
+                values.iter().map(|z| (z - target).min(0.0) as f32).collect()
+            }
+            RewardKind::Improvement => {
+                let mut best: Option<f64> = None;
+                values
+                    .iter()
+                    .map(|&z| {
+                        let gain = best.map_or(0.0, |best| (z - best).max(0.0));
+                        best = Some(best.map_or(z, |best| best.max(z)));
+                        gain as f32
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Scores with the lowest one in place of failures.
+fn impute(scores: &[f64]) -> Vec<f64> {
+    let lowest = scores.iter().copied().filter(|s| !s.is_nan()).reduce(f64::min).unwrap_or(0.0);
+    scores.iter().map(|&s| if s.is_nan() { lowest } else { s }).collect()
+}
+
+fn standardize(scores: &[f64], optimum: Option<Score>) -> (Vec<f64>, Option<f64>) {
+    let values = impute(scores);
+    let n = values.len() as f64;
+    // Scaled by the largest magnitude first, so that squares of huge scores stay finite.
+    let scale = values.iter().fold(0.0f64, |m, v| m.max(v.abs())).max(f64::MIN_POSITIVE);
+    let mean = values.iter().map(|v| v / scale).sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v / scale - mean).powi(2)).sum::<f64>() / n;
+    let sd = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+    let z = |v: f64| (v / scale - mean) / sd;
+    (values.iter().map(|&v| z(v)).collect(), optimum.map(|o| z(o.get())))
+}
+
+/// The normal scores of ranks; NaN ranks below every number.
+fn normal_scores(scores: &[f64]) -> Vec<f64> {
+    let n = scores.len();
+    let key = |s: f64| if s.is_nan() { f64::NEG_INFINITY } else { s };
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&a, &b| key(scores[a]).total_cmp(&key(scores[b])));
+    let mut values = vec![0.0; n];
+    let mut first = 0;
+    while first < n {
+        let mut last = first;
+        while last + 1 < n && key(scores[order[last + 1]]) == key(scores[order[first]]) {
+            last += 1;
+        }
+        // Ranks are counted from 1; tied scores share the mean of theirs.
+        let rank = (first + last) as f64 / 2.0 + 1.0;
+        let z = normal_quantile((rank - 0.5) / n as f64);
+        for &index in &order[first..=last] {
+            values[index] = z;
+        }
+        first = last + 1;
+    }
+    values
+}
+
+fn highest_normal_score(n: usize) -> f64 {
+    if n == 0 { 0.0 } else { normal_quantile((n as f64 - 0.5) / n as f64) }
+}
+
+fn normal_quantile(p: f64) -> f64 {
+    Normal::standard().inverse_cdf(p)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_scores_match_their_definition() {
+        // scipy.stats.norm.ppf((rankdata([3, 1, 2, 2]) - 0.5) / 4)
+        let expected = [1.150_349_380_376_008, -1.150_349_380_376_008_4, 0.0, 0.0];
+        for (z, e) in normal_scores(&[3.0, 1.0, 2.0, 2.0]).iter().zip(expected) {
+            assert!((z - e).abs() < 1e-9, "{z} {e}");
+        }
+        let failed = normal_scores(&[f64::NAN, 1.0, f64::NAN]);
+        assert_eq!(failed[0], failed[2]);
+        assert!(failed[0] < failed[1]);
+    }
+
+    #[test]
+    fn standardizing_survives_huge_and_constant_scores() {
+        let (z, _) = standardize(&[1e300, -1e300], None);
+        assert!((z[0] - 1.0).abs() < 1e-12 && (z[1] + 1.0).abs() < 1e-12);
+        assert_eq!(standardize(&[2.0, 2.0], None).0, [0.0, 0.0]);
+        assert_eq!(standardize(&[f64::NAN], None).0, [0.0]);
+    }
+}
