@@ -1,0 +1,455 @@
+//! Matrix products and fused loops over slices: the floor that the networks stand on.
+//!
+//! All matrices are row-major. Every loop is written so that the compiler vectorizes it, and compiled
+//! twice: for the baseline of the target, and for AVX2 with FMA where the processor has them.
+//! Lengths are invariants of this crate, so a wrong one panics.
+
+use gemm::Parallelism;
+
+use super::Activation;
+
+/// How a product treats what the destination holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// `C = A B`
+    Overwrite,
+    /// `C = C + A B`
+    Add,
+}
+
+/// `C (+)= A B` with `A: m x k`, `B: k x n`, `C: m x n`.
+pub(crate) fn product([m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32], mode: Mode) {
+    strided([m, k, n], a, [k, 1], b, [n, 1], c, mode);
+}
+
+/// `C (+)= A B^T` with `A: m x k`, `B: n x k`, `C: m x n`.
+pub(crate) fn product_transposed_right(
+    [m, k, n]: [usize; 3],
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    mode: Mode,
+) {
+    strided([m, k, n], a, [k, 1], b, [1, k], c, mode);
+}
+
+/// `C (+)= A^T B` with `A: k x m`, `B: k x n`, `C: m x n`.
+pub(crate) fn product_transposed_left(
+    [m, k, n]: [usize; 3],
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    mode: Mode,
+) {
+    strided([m, k, n], a, [1, m], b, [n, 1], c, mode);
+}
+
+/// The product with `[row stride, column stride]` for both factors.
+fn strided(
+    [m, k, n]: [usize; 3],
+    a: &[f32],
+    [a_row, a_column]: [usize; 2],
+    b: &[f32],
+    [b_row, b_column]: [usize; 2],
+    c: &mut [f32],
+    mode: Mode,
+) {
+    assert_eq!(a.len(), m * k, "the left factor must be {m} x {k}");
+    assert_eq!(b.len(), k * n, "the right factor must be {k} x {n}");
+    assert_eq!(c.len(), m * n, "the product must be {m} x {n}");
+    // SAFETY: the callers above pass strides (columns, 1) or (1, rows) of a dense matrix, so with the
+    // lengths just checked every offset i * row + j * column with i, j in range is inside its slice.
+    // `c` is borrowed mutably and therefore overlaps neither `a` nor `b`; all three hold initialized
+    // f32, and gemm only reads `c` where `read_dst` is set.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c.as_mut_ptr(),
+            1,
+            n as isize,
+            mode == Mode::Add,
+            a.as_ptr(),
+            a_column as isize,
+            a_row as isize,
+            b.as_ptr(),
+            b_column as isize,
+            b_row as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// Defines a function twice, for the baseline and for AVX2 with FMA, and picks at run time.
+///
+/// The body is an `#[inline(always)]` function, so it is compiled with the features of the function
+/// that it lands in.
+macro_rules! vectorized {
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? = $body:path) => {
+        $(#[$doc])*
+        $visibility fn $name($($argument: $type),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                fn wide($($argument: $type),*) $(-> $out)? {
+                    $body($($argument),*)
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    // SAFETY: `wide` is a safe function that needs AVX2 and FMA, and the processor
+                    // was just seen to have both.
+                    return unsafe { wide($($argument),*) };
+                }
+            }
+            $body($($argument),*)
+        }
+    };
+}
+
+/// The largest absolute error of [`tanh_in_place`] against the true hyperbolic tangent.
+pub const TANH_ERROR: f32 = 3e-7;
+
+/// `tanh x = 1 - 2 / (e^(2x) + 1)` for x >= 0, odd for x < 0.
+///
+/// `e^(2x) = 2^k 2^f`: adding 1.5 * 2^23 rounds `2x / ln 2` to the integer `k` in the low bits of the
+/// mantissa, from where a shift makes it an exponent; `2^f`, `|f| <= 1/2`, is its Taylor polynomial of
+/// degree 6 (relative error (ln 2 / 2)^7 / 7! = 1.2e-7). From |x| = 10 on the result is 1 in f32.
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0;
+    const LN2: f64 = std::f64::consts::LN_2;
+    const C1: f32 = LN2 as f32;
+    const C2: f32 = (LN2 * LN2 / 2.0) as f32;
+    const C3: f32 = (LN2 * LN2 * LN2 / 6.0) as f32;
+    const C4: f32 = (LN2 * LN2 * LN2 * LN2 / 24.0) as f32;
+    const C5: f32 = (LN2 * LN2 * LN2 * LN2 * LN2 / 120.0) as f32;
+    const C6: f32 = (LN2 * LN2 * LN2 * LN2 * LN2 * LN2 / 720.0) as f32;
+    // A comparison that NaN fails, so that NaN passes through where `f32::min` would hide it.
+    let size = if x.abs() > 10.0 { 10.0 } else { x.abs() };
+    let exponent = size * (2.0 * std::f32::consts::LOG2_E);
+    let rounded = exponent + ROUND;
+    let f = exponent - (rounded - ROUND);
+    let p = 1.0 + f * (C1 + f * (C2 + f * (C3 + f * (C4 + f * (C5 + f * C6)))));
+    let exponential = p * f32::from_bits((rounded.to_bits() << 23).wrapping_add(0x3f80_0000));
+    (1.0 - 2.0 / (exponential + 1.0)).copysign(x)
+}
+
+#[inline(always)]
+fn tanh_body(x: &mut [f32]) {
+    x.iter_mut().for_each(|x| *x = tanh(*x));
+}
+
+vectorized! {
+    /// The hyperbolic tangent of every entry, to an absolute error of [`TANH_ERROR`].
+    ///
+    /// ```
+    /// let mut x = [0.5];
+    /// hyperq::nn::tanh_in_place(&mut x);
+    /// assert!((x[0] - 0.5f32.tanh()).abs() < 1e-6);
+    /// ```
+    pub fn tanh_in_place(x: &mut [f32]) = tanh_body
+}
+
+#[inline(always)]
+fn add_bias_body(z: &mut [f32], bias: &[f32]) {
+    for row in z.chunks_exact_mut(bias.len()) {
+        row.iter_mut().zip(bias).for_each(|(z, b)| *z += b);
+    }
+}
+
+vectorized! {
+    /// Adds the bias to every row.
+    pub(crate) fn add_bias(z: &mut [f32], bias: &[f32]) = add_bias_body
+}
+
+#[inline(always)]
+fn activate_body(z: &mut [f32], bias: &[f32], activation: Activation) {
+    for row in z.chunks_exact_mut(bias.len()) {
+        match activation {
+            Activation::Relu => {
+                row.iter_mut().zip(bias).for_each(|(z, b)| *z = relu(*z + b));
+            }
+            Activation::Tanh => row.iter_mut().zip(bias).for_each(|(z, b)| *z = tanh(*z + b)),
+        }
+    }
+}
+
+/// `max(x, 0)`, but NaN stays NaN so that a broken network shows.
+#[inline(always)]
+fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+vectorized! {
+    /// `z <- activation(z + bias)`, row by row.
+    pub(crate) fn activate(z: &mut [f32], bias: &[f32], activation: Activation) = activate_body
+}
+
+/// The derivative of the activation, from its value.
+#[inline(always)]
+fn slope(activation: Activation, h: f32) -> f32 {
+    match activation {
+        Activation::Relu => {
+            if h > 0.0 {
+                1.0
+            } else {
+                0.0
+            }
+        }
+        Activation::Tanh => 1.0 - h * h,
+    }
+}
+
+#[inline(always)]
+fn deactivate_body(d: &mut [f32], h: &[f32], activation: Activation) {
+    match activation {
+        Activation::Relu => {
+            d.iter_mut().zip(h).for_each(|(d, h)| *d *= slope(Activation::Relu, *h));
+        }
+        Activation::Tanh => {
+            d.iter_mut().zip(h).for_each(|(d, h)| *d *= slope(Activation::Tanh, *h));
+        }
+    }
+}
+
+vectorized! {
+    /// `d <- d * activation'`, the derivative taken from the activations `h`.
+    pub(crate) fn deactivate(d: &mut [f32], h: &[f32], activation: Activation) = deactivate_body
+}
+
+#[inline(always)]
+fn column_sums_body(d: &[f32], sums: &mut [f32]) {
+    sums.fill(0.0);
+    for row in d.chunks_exact(sums.len()) {
+        sums.iter_mut().zip(row).for_each(|(s, d)| *s += d);
+    }
+}
+
+vectorized! {
+    /// The sum of every column: the gradient of a bias.
+    pub(crate) fn column_sums(d: &[f32], sums: &mut [f32]) = column_sums_body
+}
+
+/// Added to the variance in layer normalization.
+pub(crate) const NORM_EPSILON: f32 = 1e-5;
+
+/// A sum in eight lanes, which vectorizes where a plain fold may not be reordered.
+#[inline(always)]
+fn lanes(len: usize, term: impl Fn(usize) -> f32) -> f32 {
+    let mut sums = [0.0f32; 8];
+    let whole = len / 8 * 8;
+    let mut i = 0;
+    while i < whole {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += term(i + lane);
+        }
+        i += 8;
+    }
+    let rest: f32 = (whole..len).map(term).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+#[inline(always)]
+fn normalize_body(
+    z: &mut [f32],
+    bias: &[f32],
+    [gain, shift]: [&[f32]; 2],
+    inverse: &mut [f32],
+    h: &mut [f32],
+    activation: Activation,
+) {
+    let width = bias.len();
+    let (gain, shift) = (&gain[..width], &shift[..width]);
+    let share = 1.0 / width as f32;
+    for ((z, h), inverse) in z.chunks_exact_mut(width).zip(h.chunks_exact_mut(width)).zip(inverse) {
+        z.iter_mut().zip(bias).for_each(|(z, b)| *z += b);
+        let mean = share * lanes(width, |i| z[i]);
+        let variance = share * lanes(width, |i| (z[i] - mean) * (z[i] - mean));
+        *inverse = 1.0 / (variance + NORM_EPSILON).sqrt();
+        for i in 0..width {
+            z[i] = (z[i] - mean) * *inverse;
+            h[i] = gain[i] * z[i] + shift[i];
+        }
+        match activation {
+            Activation::Relu => h.iter_mut().for_each(|h| *h = relu(*h)),
+            Activation::Tanh => h.iter_mut().for_each(|h| *h = tanh(*h)),
+        }
+    }
+}
+
+vectorized! {
+    /// `h <- activation(gain * normalized(z + bias) + shift)`, row by row; `z` keeps the normalized
+    /// rows and `inverse` one over each row's standard deviation, for the way back.
+    pub(crate) fn normalize(
+        z: &mut [f32], bias: &[f32], affine: [&[f32]; 2], inverse: &mut [f32], h: &mut [f32], activation: Activation
+    ) = normalize_body
+}
+
+#[inline(always)]
+fn denormalize_body(d: &mut [f32], normalized: &[f32], gain: &[f32], inverse: &[f32]) {
+    let width = gain.len();
+    let share = 1.0 / width as f32;
+    for ((d, x), inverse) in
+        d.chunks_exact_mut(width).zip(normalized.chunks_exact(width)).zip(inverse)
+    {
+        d.iter_mut().zip(gain).for_each(|(d, g)| *d *= g);
+        let mean = share * lanes(width, |i| d[i]);
+        let along = share * lanes(width, |i| d[i] * x[i]);
+        d.iter_mut().zip(x).for_each(|(d, x)| *d = inverse * (*d - mean - x * along));
+    }
+}
+
+vectorized! {
+    /// The gradient before layer normalization from the gradient after it (Ba et al. 2016).
+    pub(crate) fn denormalize(d: &mut [f32], normalized: &[f32], gain: &[f32], inverse: &[f32]) = denormalize_body
+}
+
+#[inline(always)]
+fn product_column_sums_body(d: &[f32], x: &[f32], sums: &mut [f32]) {
+    let width = sums.len();
+    sums.fill(0.0);
+    for (d, x) in d.chunks_exact(width).zip(x.chunks_exact(width)) {
+        for (sum, (d, x)) in sums.iter_mut().zip(d.iter().zip(x)) {
+            *sum += d * x;
+        }
+    }
+}
+
+vectorized! {
+    /// The sum of every column of the entrywise product: the gradient of a gain.
+    pub(crate) fn product_column_sums(d: &[f32], x: &[f32], sums: &mut [f32]) = product_column_sums_body
+}
+
+#[inline(always)]
+fn square_sum_body(x: &[f32]) -> f32 {
+    lanes(x.len(), |i| x[i] * x[i])
+}
+
+vectorized! {
+    /// The sum of squares.
+    pub(crate) fn square_sum(x: &[f32]) -> f32 = square_sum_body
+}
+
+#[inline(always)]
+fn average_body(target: &mut [f32], online: &[f32], tau: f32) {
+    assert_eq!(target.len(), online.len(), "the two must be of one network");
+    target.iter_mut().zip(online).for_each(|(t, o)| *t = (1.0 - tau) * *t + tau * o);
+}
+
+vectorized! {
+    /// `target <- (1 - tau) target + tau online`.
+    pub(crate) fn average(target: &mut [f32], online: &[f32], tau: f32) = average_body
+}
+
+/// The numbers of one step of Adam.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdamStep {
+    /// What the gradient is multiplied by.
+    pub scale: f32,
+    /// The decay of the first moment.
+    pub beta1: f32,
+    /// The decay of the second moment.
+    pub beta2: f32,
+    /// The learning rate over the first bias correction.
+    pub size: f32,
+    /// One over the root of the second bias correction.
+    pub root_correction: f32,
+    /// Added to the denominator.
+    pub epsilon: f32,
+    /// What the weights are multiplied by first: 1 - learning rate * weight decay.
+    pub keep: f32,
+}
+
+#[inline(always)]
+fn adam_body(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: AdamStep) {
+    assert!(
+        p.len() == m.len() && g.len() == m.len() && v.len() == m.len(),
+        "weights, gradient and moments must be of one network"
+    );
+    let AdamStep { scale, beta1, beta2, size, root_correction, epsilon, keep } = step;
+    for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+        let g = scale * g;
+        *m = beta1 * *m + (1.0 - beta1) * g;
+        *v = beta2 * *v + (1.0 - beta2) * g * g;
+        *p = keep * *p - size * *m / (v.sqrt() * root_correction + epsilon);
+    }
+}
+
+vectorized! {
+    /// One step of Adam: see [`super::Adam`].
+    pub(crate) fn adam(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: AdamStep) = adam_body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naive(
+        [m, k, n]: [usize; 3],
+        a: impl Fn(usize, usize) -> f32,
+        b: impl Fn(usize, usize) -> f32,
+    ) -> Vec<f64> {
+        (0..m * n)
+            .map(|at| {
+                (0..k).map(|p| f64::from(a(at / n, p)) * f64::from(b(p, at % n))).sum::<f64>()
+            })
+            .collect()
+    }
+
+    fn close(found: &[f32], expected: &[f64], offset: f64) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((f64::from(*found) - expected - offset).abs() < 1e-4, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn products_agree_with_the_definition() {
+        let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 50.0;
+        for m in [1, 2, 5, 6, 7, 13, 64] {
+            for k in [1, 3, 24, 65, 300] {
+                for n in [1, 2, 8, 15, 16, 17, 40, 64] {
+                    let a: Vec<f32> = (0..m * k).map(value).collect();
+                    let b: Vec<f32> = (0..k * n).map(|i| value(i + 11)).collect();
+                    let mut c = vec![1.0; m * n];
+                    let shape = [m, k, n];
+                    let expected = naive(shape, |i, p| a[i * k + p], |p, j| b[p * n + j]);
+                    product(shape, &a, &b, &mut c, Mode::Add);
+                    close(&c, &expected, 1.0);
+                    product(shape, &a, &b, &mut c, Mode::Overwrite);
+                    close(&c, &expected, 0.0);
+                    let expected = naive(shape, |i, p| a[i * k + p], |p, j| b[j * k + p]);
+                    product_transposed_right(shape, &a, &b, &mut c, Mode::Overwrite);
+                    close(&c, &expected, 0.0);
+                    let expected = naive(shape, |i, p| a[p * m + i], |p, j| b[p * n + j]);
+                    product_transposed_left(shape, &a, &b, &mut c, Mode::Overwrite);
+                    close(&c, &expected, 0.0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the left factor must be 2 x 3")]
+    fn a_wrong_length_panics() {
+        product([2, 3, 1], &[0.0; 5], &[0.0; 3], &mut [0.0; 2], Mode::Overwrite);
+    }
+
+    #[test]
+    fn tanh_is_as_accurate_as_documented() {
+        let mut x: Vec<f32> = (-1_000_000..=1_000_000).map(|i| i as f32 * 1e-5).collect();
+        x.extend([-1e30, -80.0, -10.5, -0.0, 0.0, 1e-30, 10.5, 80.0, 1e30, f32::INFINITY]);
+        let exact: Vec<f64> = x.iter().map(|x| f64::from(*x).tanh()).collect();
+        tanh_in_place(&mut x);
+        for (x, exact) in x.iter().zip(exact) {
+            assert!((f64::from(*x) - exact).abs() <= f64::from(TANH_ERROR), "{x} {exact}");
+        }
+        let mut nan = [f32::NAN];
+        tanh_in_place(&mut nan);
+        assert!(nan[0].is_nan());
+    }
+}
