@@ -2,16 +2,21 @@
 #![deny(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod agent;
 pub mod error;
+pub mod explore;
+pub mod mdp;
 pub mod nn;
 pub mod optimizer;
 pub mod persist;
+pub mod replay;
 pub mod space;
 pub mod strategy;
 pub mod streams;
 pub mod study;
 pub mod surface;
 pub mod trial;
+pub mod value;
 
 pub use error::{Error, Result};
 

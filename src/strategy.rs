@@ -4,10 +4,16 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::QLearning;
 use crate::error::{Error, Result};
-use crate::optimizer::{GridOrder, GridSearch, Optimizer, Problem, RandomSearch, SobolSearch};
+use crate::explore::{EpsilonGreedy, Exploration, Greedy, Softmax, Thompson, Ucb};
+use crate::mdp::{FramingConfig, Refine, Reward, Select};
+use crate::optimizer::{
+    Design, Discrete, GridOrder, GridSearch, Optimizer, Problem, RandomSearch, SobolSearch,
+};
 use crate::space::GridSize;
 use crate::streams::Streams;
+use crate::value::{DeepQ, Ensemble, Table, ValueConfig};
 
 /// The grid of a surface that brings none: the finest of at most this many configurations.
 pub const DEFAULT_GRID: GridSize = GridSize::AtMost(1024);
@@ -27,6 +33,8 @@ pub enum Strategy {
         /// The grid of a problem that brings none.
         size: GridSize,
     },
+    /// Q-learning over a grid.
+    Q(Discrete),
 }
 
 /// What a registered strategy works on.
@@ -70,7 +78,67 @@ static REGISTRY: LazyLock<Vec<Registered>> = LazyLock::new(|| {
         ),
         baseline("sobol", "an Owen-scrambled Sobol sequence", Strategy::Sobol {}),
     ]
+    .into_iter()
+    .chain(discrete())
+    .collect()
 });
+
+/// Every value function in every framing with every exploration policy that it supplies.
+fn discrete() -> impl Iterator<Item = Registered> {
+    let values = [
+        ValueConfig::Table(Table::default()),
+        ValueConfig::Dqn(DeepQ::default()),
+        ValueConfig::Ensemble(Ensemble::default()),
+    ];
+    let framings =
+        [FramingConfig::Select(Select::default()), FramingConfig::Refine(Refine::default())];
+    let explorations = [
+        Exploration::Greedy(Greedy::default()),
+        Exploration::EpsilonGreedy(EpsilonGreedy::default()),
+        Exploration::Softmax(Softmax::default()),
+        Exploration::Ucb(Ucb::default()),
+        Exploration::Thompson(Thompson::default()),
+    ];
+    values.into_iter().flat_map(move |value| {
+        let explorations = explorations.clone();
+        framings.clone().into_iter().flat_map(move |framing| {
+            let value = value.clone();
+            explorations.clone().into_iter().filter_map(move |exploration| {
+                exploration.build(value.name(), value.supplies()).ok()?;
+                Some(registered(framing.clone(), value.clone(), exploration))
+            })
+        })
+    })
+}
+
+fn registered(framing: FramingConfig, value: ValueConfig, exploration: Exploration) -> Registered {
+    let what = match value {
+        ValueConfig::Table(_) => "Q-table",
+        ValueConfig::Dqn(_) => "deep Q-network",
+        ValueConfig::Ensemble(_) => "bootstrapped ensemble of deep Q-networks",
+    };
+    let how = match framing {
+        FramingConfig::Select(_) => "select a configuration",
+        FramingConfig::Refine(_) => "refine the current configuration",
+    };
+    let discount = match framing {
+        FramingConfig::Select(_) => 0.0,
+        FramingConfig::Refine(_) => 0.5,
+    };
+    Registered {
+        name: format!("{}-{}-{}", value.name(), framing.name(), exploration.name()),
+        kind: Kind::Discrete,
+        summary: format!("{what}; {how}; {} exploration", exploration.name()),
+        strategy: Strategy::Q(Discrete {
+            framing,
+            reward: Reward::default(),
+            agent: QLearning { value, exploration, discount, steps: 1 },
+            grid: DEFAULT_GRID,
+            design: Design::Sobol,
+            design_trials: 5,
+        }),
+    }
+}
 
 /// Every registered strategy.
 pub fn registry() -> &'static [Registered] {
@@ -112,11 +180,11 @@ impl Strategy {
     /// [`Error::Setting`] where a setting is out of its range; [`Error::Unsuited`] where parts do not
     /// fit together or do not fit the problem.
     pub fn build(&self, problem: &Problem, streams: Streams) -> Result<Box<dyn Optimizer>> {
-        let _ = streams;
         Ok(match self {
             Self::Random {} => Box::new(RandomSearch),
             Self::Sobol {} => Box::new(SobolSearch),
             Self::Grid { order, size } => Box::new(GridSearch::new(problem.grid(*size)?, *order)),
+            Self::Q(discrete) => Box::new(discrete.build(problem, streams)?),
         })
     }
 }

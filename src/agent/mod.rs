@@ -35,7 +35,12 @@ pub trait Agent: Persist + Send {
     /// # Errors
     ///
     /// What the agent's own parts report.
-    fn act(&mut self, observation: &Observation, moment: Moment, rng: &mut Generator) -> Result<Self::Action>;
+    fn act(
+        &mut self,
+        observation: &Observation,
+        moment: Moment,
+        rng: &mut Generator,
+    ) -> Result<Self::Action>;
 
     /// Learns from a step. `rewards` are those of all finished trials, since their normalization
     /// changes with every trial.

@@ -90,7 +90,12 @@ impl QAgent {
 impl Agent for QAgent {
     type Action = usize;
 
-    fn act(&mut self, observation: &Observation, moment: Moment, rng: &mut Generator) -> Result<usize> {
+    fn act(
+        &mut self,
+        observation: &Observation,
+        moment: Moment,
+        rng: &mut Generator,
+    ) -> Result<usize> {
         self.value.estimate(observation, &mut self.estimates);
         Ok(self.explore.choose(&self.estimates, &observation.allowed, moment, rng))
     }

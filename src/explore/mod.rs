@@ -97,7 +97,10 @@ impl Exploration {
         let lacking = |what: &str| {
             Err(Error::unsuited(
                 format!("exploration `{}`", self.name()),
-                format!("{} needs {what}, which value function `{value}` does not supply", self.name()),
+                format!(
+                    "{} needs {what}, which value function `{value}` does not supply",
+                    self.name()
+                ),
             ))
         };
         Ok(match self {

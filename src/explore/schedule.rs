@@ -14,12 +14,11 @@ use crate::error::{Error, Result};
 /// assert_eq!(schedule.at(99), 0.0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
     /// The same number always.
     Constant(f64),
     /// `from + (to - from) min(1, t / trials)`.
-    #[serde(deny_unknown_fields)]
     Linear {
         /// The number in trial 0.
         from: f64,
@@ -29,7 +28,6 @@ pub enum Schedule {
         trials: u64,
     },
     /// `from (to / from)^min(1, t / trials)`.
-    #[serde(deny_unknown_fields)]
     Exponential {
         /// The number in trial 0, above 0.
         from: f64,
@@ -43,7 +41,8 @@ pub enum Schedule {
 impl Schedule {
     /// The number in trial `trial`.
     pub fn at(&self, trial: u64) -> f64 {
-        let share = |trials: u64| if trials == 0 { 1.0 } else { (trial as f64 / trials as f64).min(1.0) };
+        let share =
+            |trials: u64| if trials == 0 { 1.0 } else { (trial as f64 / trials as f64).min(1.0) };
         match *self {
             Self::Constant(value) => value,
             Self::Linear { from, to, trials } => from + (to - from) * share(trials),
@@ -68,7 +67,12 @@ impl Schedule {
                 return Err(Error::setting(owner, setting, rule, end));
             }
             if positive && end <= 0.0 {
-                return Err(Error::setting(owner, setting, "above 0 in an exponential schedule", end));
+                return Err(Error::setting(
+                    owner,
+                    setting,
+                    "above 0 in an exponential schedule",
+                    end,
+                ));
             }
         }
         Ok(())

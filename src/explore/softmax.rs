@@ -33,10 +33,8 @@ impl Explore for Softmax {
         rng: &mut Generator,
     ) -> usize {
         let temperature = self.temperature.at(moment.trial);
-        let gumbel: Vec<f64> = allowed
-            .iter()
-            .map(|_| -(-(1.0 - rng.random::<f64>()).ln()).ln())
-            .collect();
+        let gumbel: Vec<f64> =
+            allowed.iter().map(|_| -(-(1.0 - rng.random::<f64>()).ln()).ln()).collect();
         let mut place = 0;
         argmax(
             allowed,

@@ -46,7 +46,8 @@ impl Explore for Thompson {
         let actions = estimates.mean.len();
         if estimates.members.is_empty() {
             let noise: Vec<f32> = (0..actions).map(|_| StandardNormal.sample(source)).collect();
-            let drawn = |action: usize| estimates.mean[action] + estimates.spread[action] * noise[action];
+            let drawn =
+                |action: usize| estimates.mean[action] + estimates.spread[action] * noise[action];
             return argmax(allowed, drawn, rng);
         }
         let member = source.random_range(0..estimates.members.len() / actions);

@@ -85,7 +85,8 @@ impl ActionSet {
 
     /// A set of `len` actions from its bits; `None` where they are of another length.
     pub(crate) fn from_words(words: &[u64], len: usize) -> Option<Self> {
-        let stray = !len.is_multiple_of(64) && words.last().is_some_and(|last| last >> (len % 64) != 0);
+        let stray =
+            !len.is_multiple_of(64) && words.last().is_some_and(|last| last >> (len % 64) != 0);
         (words.len() == len.div_ceil(64) && !stray).then(|| Self { words: words.into(), len })
     }
 }

@@ -103,13 +103,21 @@ impl Ledger {
 
     /// A score in standard deviations from the mean of the scores so far; 0 where they do not differ.
     pub fn standardized(&self, score: f64) -> f32 {
-        let sd = if self.complete > 1 { (self.deviations / (self.complete - 1) as f64).sqrt() } else { 0.0 };
+        let sd = if self.complete > 1 {
+            (self.deviations / (self.complete - 1) as f64).sqrt()
+        } else {
+            0.0
+        };
         if sd > 0.0 && score.is_finite() { ((score - self.mean) / sd) as f32 } else { 0.0 }
     }
 
     /// The configurations that are tried or being tried.
     pub fn taken(&self, cx: &Context<'_>) -> Taken<'_> {
-        let pending = cx.pending.iter().filter_map(|trial| self.grid.position(&trial.configuration)).collect();
+        let pending = cx
+            .pending
+            .iter()
+            .filter_map(|trial| self.grid.position(&trial.configuration))
+            .collect();
         Taken { visits: &self.visits, pending }
     }
 }

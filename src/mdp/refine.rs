@@ -275,7 +275,11 @@ impl Persist for RefineFraming {
         if state.current.is_some_and(|row| row >= self.grid.len()) {
             return Err(Error::snapshot(
                 format!("{at}/walk"),
-                format!("stands at configuration {:?} of a grid of {}", state.current, self.grid.len()),
+                format!(
+                    "stands at configuration {:?} of a grid of {}",
+                    state.current,
+                    self.grid.len()
+                ),
             ));
         }
         self.current = state.current;

@@ -73,7 +73,9 @@ impl Reward {
         let (values, target) = match self.normalization {
             Normalization::None => (impute(scores), optimum.map(Score::get)),
             Normalization::Standard => standardize(scores, optimum),
-            Normalization::Rank => (normal_scores(scores), optimum.map(|_| highest_normal_score(scores.len()))),
+            Normalization::Rank => {
+                (normal_scores(scores), optimum.map(|_| highest_normal_score(scores.len())))
+            }
         };
         match self.kind {
             RewardKind::Score => values.iter().map(|z| *z as f32).collect(),

@@ -93,7 +93,9 @@ impl SelectFraming {
             for position in [last, self.best] {
                 features.push(position.map_or(0.0, |p| ledger.standardized(ledger.scores()[p])));
                 match position.and_then(|p| ledger.row(p)) {
-                    Some(row) => features.extend_from_slice(&self.grid.encoding()[row * width..][..width]),
+                    Some(row) => {
+                        features.extend_from_slice(&self.grid.encoding()[row * width..][..width])
+                    }
                     None => features.extend(std::iter::repeat_n(0.0, width)),
                 }
             }
@@ -161,7 +163,8 @@ impl Framing for SelectFraming {
         let spent = self.horizon.is_some_and(|horizon| ledger.len() - self.start >= horizon);
         // With masked repeats a repeat happens only where nothing else is left, and ends nothing.
         let repeated = !self.config.mask_repeats
-            && reached.is_some_and(|row| (self.start..position).any(|p| ledger.row(p) == Some(row)));
+            && reached
+                .is_some_and(|row| (self.start..position).any(|p| ledger.row(p) == Some(row)));
         if spent || repeated {
             self.start = ledger.len();
             self.best = None;

@@ -2,10 +2,12 @@
 
 mod grid;
 mod random;
+mod rl;
 mod sobol;
 
 pub use grid::{GridOrder, GridSearch};
 pub use random::RandomSearch;
+pub use rl::{Design, Discrete, Reinforced};
 pub use sobol::SobolSearch;
 
 pub(crate) use sobol::sobol_point;

@@ -61,7 +61,8 @@ impl Discrete {
             FramingConfig::Select(_) => Targets::Configurations,
             FramingConfig::Refine(_) => Targets::Moves,
         };
-        let setting = Setting::of(framing.as_ref(), targets, Arc::clone(&grid), self.agent.discount);
+        let setting =
+            Setting::of(framing.as_ref(), targets, Arc::clone(&grid), self.agent.discount);
         let agent = self.agent.build(setting, streams)?;
         Ok(Reinforced {
             framing,
@@ -124,8 +125,7 @@ impl Reinforced {
 
 impl Optimizer for Reinforced {
     fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration> {
-        let designed =
-            if cx.id.0 < self.design_trials as u64 { self.designed(cx) } else { None };
+        let designed = if cx.id.0 < self.design_trials as u64 { self.designed(cx) } else { None };
         let mut rng = cx.streams.at("agent", cx.id.0);
         let situation = self.framing.situation(cx, &self.ledger, &mut rng);
         let row = match (situation, designed) {
@@ -200,7 +200,8 @@ impl Persist for Reinforced {
         let words = 3 + actions.div_ceil(64);
         let damaged = || Error::snapshot(&at, "the pending decisions do not fit this strategy");
         let Array::U64(integers) = snapshot.array(&at, "integers")? else { return Err(damaged()) };
-        let features = snapshot.f32s(&at, "features", count.checked_mul(width).ok_or_else(damaged)?)?;
+        let features =
+            snapshot.f32s(&at, "features", count.checked_mul(width).ok_or_else(damaged)?)?;
         if count.checked_mul(words) != Some(integers.len()) {
             return Err(damaged());
         }
@@ -214,7 +215,8 @@ impl Persist for Reinforced {
             if integers[1] >= actions as u64 {
                 return Err(damaged());
             }
-            self.decisions.insert(integers[0], Decision { observation, action: integers[1] as usize });
+            self.decisions
+                .insert(integers[0], Decision { observation, action: integers[1] as usize });
         }
         Ok(())
     }

@@ -39,6 +39,8 @@ pub trait Replay: Persist + Send {
     }
 
     /// Draws `count` transitions with replacement; `into` is overwritten, its buffers are used again.
+    /// A uniform replay that holds no more than `count` gives each of them once, since a draw would
+    /// only add noise.
     ///
     /// # Panics
     ///

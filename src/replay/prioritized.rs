@@ -60,7 +60,12 @@ impl PrioritizedReplay {
             }
         }
         if !(config.epsilon > 0.0 && config.epsilon.is_finite()) {
-            return Err(Error::setting("replay `prioritized`", "epsilon", "above 0", config.epsilon));
+            return Err(Error::setting(
+                "replay `prioritized`",
+                "epsilon",
+                "above 0",
+                config.epsilon,
+            ));
         }
         Ok(Self {
             config: config.clone(),
@@ -176,7 +181,11 @@ impl Persist for PrioritizedReplay {
         snapshot.put(at, "batches", &self.batches)?;
         snapshot.put_array(at, "largest", Array::F32(vec![self.largest]));
         snapshot.put_array(at, "ring", Array::U64(self.ring.clone()));
-        snapshot.put_array(at, "weights", Array::F64(self.tree[self.leaves..][..self.ring.len()].to_vec()));
+        snapshot.put_array(
+            at,
+            "weights",
+            Array::F64(self.tree[self.leaves..][..self.ring.len()].to_vec()),
+        );
         Ok(())
     }
 
@@ -193,7 +202,10 @@ impl Persist for PrioritizedReplay {
         };
         let weights = snapshot.f64s(at, "weights", ring.len())?;
         if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
-            return Err(Error::snapshot(format!("{at}/weights"), "must be finite and not negative"));
+            return Err(Error::snapshot(
+                format!("{at}/weights"),
+                "must be finite and not negative",
+            ));
         }
         let mut fresh = Self::new(&self.config, self.capacity)?;
         while fresh.leaves < ring.len() {
@@ -251,7 +263,8 @@ mod tests {
         let config = Prioritized { alpha: 1.0, beta: 1.0, epsilon: 1e-6, ..Prioritized::default() };
         let mut replay = PrioritizedReplay::new(&config, 4).unwrap();
         (0..4).for_each(|p| replay.push(p));
-        let all = Batch { positions: (0..4).collect(), slots: (0..4).collect(), weights: vec![1.0; 4] };
+        let all =
+            Batch { positions: (0..4).collect(), slots: (0..4).collect(), weights: vec![1.0; 4] };
         replay.update(&all, &[1.0, 2.0, 3.0, 4.0]);
         let mut batch = Batch::default();
         replay.sample(100_000, &mut Streams::new(1).at("test", 0), &mut batch);

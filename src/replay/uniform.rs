@@ -41,8 +41,9 @@ impl Replay for UniformReplay {
         into.positions.clear();
         into.slots.clear();
         into.weights.clear();
-        for _ in 0..count {
-            let slot = rng.random_range(0..self.ring.len());
+        let all = self.ring.len() <= count;
+        for place in 0..count.min(self.ring.len()) {
+            let slot = if all { place } else { rng.random_range(0..self.ring.len()) };
             into.slots.push(slot);
             into.positions.push(self.ring[slot] as usize);
             into.weights.push(1.0);
@@ -67,7 +68,10 @@ impl Persist for UniformReplay {
                 self.next = next;
                 Ok(())
             }
-            _ => Err(Error::snapshot(format!("{at}/ring"), format!("must be at most {} integers", self.capacity))),
+            _ => Err(Error::snapshot(
+                format!("{at}/ring"),
+                format!("must be at most {} integers", self.capacity),
+            )),
         }
     }
 }
@@ -95,9 +99,12 @@ mod tests {
         let mut replay = UniformReplay::new(10);
         (0..10).for_each(|p| replay.push(p));
         let mut batch = Batch::default();
-        replay.sample(100_000, &mut Streams::new(1).at("test", 0), &mut batch);
+        let mut rng = Streams::new(1).at("test", 0);
         let mut counts = [0f64; 10];
-        batch.positions.iter().for_each(|&p| counts[p] += 1.0);
+        for _ in 0..20_000 {
+            replay.sample(5, &mut rng, &mut batch);
+            batch.positions.iter().for_each(|&p| counts[p] += 1.0);
+        }
         // Chi-squared with 9 degrees of freedom: 27.9 is exceeded once in a thousand.
         let chi: f64 = counts.iter().map(|c| (c - 1e4).powi(2) / 1e4).sum();
         assert!(chi < 27.9, "{chi}");

@@ -62,7 +62,8 @@ impl LinearCounts {
     /// Counts one more trial of a configuration.
     pub fn add(&mut self, configuration: usize) {
         let x = &self.phi[configuration * FEATURES..][..FEATURES];
-        let direction: Vec<f64> = self.inverse.chunks_exact(FEATURES).map(|row| dot(row, x)).collect();
+        let direction: Vec<f64> =
+            self.inverse.chunks_exact(FEATURES).map(|row| dot(row, x)).collect();
         let scale = 1.0 + dot(&direction, x);
         for (row, &u) in self.inverse.chunks_exact_mut(FEATURES).zip(&direction) {
             for (entry, &v) in row.iter_mut().zip(&direction) {
@@ -106,7 +107,9 @@ mod tests {
 
     #[test]
     fn the_update_agrees_with_the_matrix_inverted_anew() {
-        let space = SearchSpace::new([Parameter::float("x", 0.0, 1.0), Parameter::float("y", 0.0, 1.0)]).unwrap();
+        let space =
+            SearchSpace::new([Parameter::float("x", 0.0, 1.0), Parameter::float("y", 0.0, 1.0)])
+                .unwrap();
         let grid = Grid::new(&space, GridSize::Resolution(5)).unwrap();
         let mut counts = LinearCounts::new(&grid, 0.7, Streams::new(3));
         let tried = [0usize, 7, 7, 24];
@@ -116,20 +119,25 @@ mod tests {
         for i in 0..FEATURES {
             a[i * FEATURES + i] = 1.0;
             for j in 0..FEATURES {
-                a[i * FEATURES + j] +=
-                    tried.iter().map(|&r| counts.phi[r * FEATURES + i] * counts.phi[r * FEATURES + j]).sum::<f64>();
+                a[i * FEATURES + j] += tried
+                    .iter()
+                    .map(|&r| counts.phi[r * FEATURES + i] * counts.phi[r * FEATURES + j])
+                    .sum::<f64>();
             }
         }
         for i in 0..FEATURES {
             for j in 0..FEATURES {
-                let product: f64 = (0..FEATURES).map(|k| a[i * FEATURES + k] * counts.inverse[k * FEATURES + j]).sum();
+                let product: f64 = (0..FEATURES)
+                    .map(|k| a[i * FEATURES + k] * counts.inverse[k * FEATURES + j])
+                    .sum();
                 assert!((product - f64::from(u8::from(i == j))).abs() < 1e-9);
             }
         }
         for row in 0..grid.len() {
             let x = &counts.phi[row * FEATURES..][..FEATURES];
-            let direct: f64 =
-                (0..FEATURES).map(|i| x[i] * dot(&counts.inverse[i * FEATURES..][..FEATURES], x)).sum();
+            let direct: f64 = (0..FEATURES)
+                .map(|i| x[i] * dot(&counts.inverse[i * FEATURES..][..FEATURES], x))
+                .sum();
             assert!((f64::from(counts.count(row)) * direct - 1.0).abs() < 1e-5);
         }
         assert!(counts.count(7) > counts.count(0) && counts.count(0) > counts.count(20));

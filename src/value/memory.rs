@@ -76,14 +76,21 @@ impl Persist for Memory {
         let mut integers = vec![self.transitions.len() as u64];
         let mut features = Vec::new();
         for transition in &self.transitions {
-            integers.extend([transition.state, transition.features.len(), transition.action].map(|x| x as u64));
+            integers.extend(
+                [transition.state, transition.features.len(), transition.action].map(|x| x as u64),
+            );
             integers.extend([transition.reached as u64, transition.trials.len() as u64]);
             integers.extend(transition.trials.iter().map(|&t| t as u64));
             features.extend_from_slice(&transition.features);
             match &transition.next {
                 None => integers.push(0),
                 Some(next) => {
-                    integers.extend([1, next.state as u64, next.features.len() as u64, next.allowed.len() as u64]);
+                    integers.extend([
+                        1,
+                        next.state as u64,
+                        next.features.len() as u64,
+                        next.allowed.len() as u64,
+                    ]);
                     integers.extend_from_slice(next.allowed.words());
                     features.extend_from_slice(&next.features);
                 }
@@ -98,12 +105,15 @@ impl Persist for Memory {
         let (Array::U64(integers), Array::F32(features)) =
             (snapshot.array(at, "transitions")?, snapshot.array(at, "features")?)
         else {
-            return Err(Error::snapshot(at, "transitions must be integers and features 32-bit floats"));
+            return Err(Error::snapshot(
+                at,
+                "transitions must be integers and features 32-bit floats",
+            ));
         };
         let mut reader = Reader { integers, features };
-        self.transitions = reader
-            .memory()
-            .ok_or_else(|| Error::snapshot(at, "the transitions are cut short or do not fit together"))?;
+        self.transitions = reader.memory().ok_or_else(|| {
+            Error::snapshot(at, "the transitions are cut short or do not fit together")
+        })?;
         Ok(())
     }
 }
@@ -178,7 +188,14 @@ mod tests {
             trials: vec![0, 1, 2],
             next: Some(Observation { state: 4, features: vec![1.0], allowed }),
         });
-        memory.push(Transition { state: 4, features: vec![], action: 0, reached: 0, trials: vec![3], next: None });
+        memory.push(Transition {
+            state: 4,
+            features: vec![],
+            action: 0,
+            reached: 0,
+            trials: vec![3],
+            next: None,
+        });
         memory
     }
 
@@ -198,7 +215,9 @@ mod tests {
     fn a_memory_cut_short_is_refused() {
         let mut snapshot = Snapshot::default();
         example().save("m", &mut snapshot).unwrap();
-        let Array::U64(integers) = snapshot.array("m", "transitions").unwrap().clone() else { panic!() };
+        let Array::U64(integers) = snapshot.array("m", "transitions").unwrap().clone() else {
+            panic!()
+        };
         for cut in 0..integers.len() {
             let mut damaged = snapshot.clone();
             damaged.put_array("m", "transitions", Array::U64(integers[..cut].to_vec()));

@@ -64,7 +64,13 @@ pub trait QFunction: Persist + Send {
     /// # Errors
     ///
     /// What the value function's own parts report.
-    fn learn(&mut self, memory: &Memory, fresh: usize, rewards: &[f32], moment: Moment) -> Result<()>;
+    fn learn(
+        &mut self,
+        memory: &Memory,
+        fresh: usize,
+        rewards: &[f32],
+        moment: Moment,
+    ) -> Result<()>;
 }
 
 /// What a value function needs to know of the process that it is built for.
@@ -156,7 +162,9 @@ impl ValueConfig {
         Ok(match self {
             Self::Table(config) => Box::new(QTable::new(config, setting)?),
             Self::Dqn(config) => Box::new(DeepQNetwork::new(config, setting, streams)?),
-            Self::Ensemble(config) => Box::new(BootstrappedEnsemble::new(config, setting, streams)?),
+            Self::Ensemble(config) => {
+                Box::new(BootstrappedEnsemble::new(config, setting, streams)?)
+            }
         })
     }
 }

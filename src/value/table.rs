@@ -45,16 +45,28 @@ impl QTable {
     /// [`Error::Setting`] for a learning rate outside `(0, 1]` or an initial value that is not finite.
     pub fn new(config: &Table, setting: Setting) -> Result<Self> {
         if !(config.learning_rate > 0.0 && config.learning_rate <= 1.0) {
-            return Err(Error::setting("value function `table`", "learning-rate", "in (0, 1]", config.learning_rate));
+            return Err(Error::setting(
+                "value function `table`",
+                "learning-rate",
+                "in (0, 1]",
+                config.learning_rate,
+            ));
         }
         if !config.initial.is_finite() {
-            return Err(Error::setting("value function `table`", "initial", "finite", config.initial));
+            return Err(Error::setting(
+                "value function `table`",
+                "initial",
+                "finite",
+                config.initial,
+            ));
         }
         Ok(Self { config: config.clone(), setting, entries: BTreeMap::new() })
     }
 
     fn value(&self, state: usize, action: usize) -> f32 {
-        self.entries.get(&(state as u32, action as u32)).map_or(self.config.initial, |entry| entry.0)
+        self.entries
+            .get(&(state as u32, action as u32))
+            .map_or(self.config.initial, |entry| entry.0)
     }
 }
 
@@ -76,7 +88,13 @@ impl QFunction for QTable {
         }
     }
 
-    fn learn(&mut self, memory: &Memory, fresh: usize, rewards: &[f32], _moment: Moment) -> Result<()> {
+    fn learn(
+        &mut self,
+        memory: &Memory,
+        fresh: usize,
+        rewards: &[f32],
+        _moment: Moment,
+    ) -> Result<()> {
         for transition in &memory.transitions()[fresh..] {
             let discount = self.setting.discount;
             let bootstrap = transition.next.as_ref().map_or(0.0, |next| {
@@ -107,7 +125,11 @@ impl Persist for QTable {
             .flat_map(|(&(state, action), &(_, count))| [state, action, count].map(u64::from))
             .collect();
         snapshot.put_array(at, "entries", Array::U64(keys));
-        snapshot.put_array(at, "values", Array::F32(self.entries.values().map(|entry| entry.0).collect()));
+        snapshot.put_array(
+            at,
+            "values",
+            Array::F32(self.entries.values().map(|entry| entry.0).collect()),
+        );
         Ok(())
     }
 

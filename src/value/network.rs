@@ -1,0 +1,525 @@
+//! What a deep Q-network and an ensemble of them share: inputs, estimates and updates.
+
+use serde::{Deserialize, Serialize};
+
+use super::dqn::DeepQ;
+use super::{Estimates, LinearCounts, Memory, Setting};
+use crate::error::{Error, Result};
+use crate::explore::Moment;
+use crate::mdp::Observation;
+use crate::nn::{Adam, AdamSettings, Init, MlpShape, Network, Workspace, polyak};
+use crate::persist::{Array, Persist, Snapshot};
+use crate::replay::{Batch, Replay};
+use crate::streams::{Generator, Streams};
+use rand::RngExt;
+
+/// What a Q-network puts out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Head {
+    /// One number for `[state | features of the configuration that the action leads to]`, so that
+    /// what is learned of one configuration carries over to similar ones.
+    #[default]
+    ActionFeatures,
+    /// One number an action for a state, as in Mnih et al. 2015 and Hyp-RL: what is learned of one
+    /// action says nothing of another.
+    PerAction,
+}
+
+/// How the target network follows the online network.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A copy every so many updates (Mnih et al. 2015), at least 1.
+    Every(u64),
+    /// `target = (1 - tau) target + tau online` after every update (Lillicrap et al. 2016), tau in
+    /// `(0, 1]`.
+    Soft(f32),
+}
+
+/// What makes several networks differ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Diversity {
+    pub members: usize,
+    /// The weight of the fixed random prior network added to each member.
+    pub prior_scale: f32,
+    /// The probability that a member sees a transition.
+    pub bootstrap: f32,
+}
+
+/// Deep Q-networks that learn side by side from one replay.
+pub(super) struct Networks {
+    config: DeepQ,
+    setting: Setting,
+    diversity: Diversity,
+    online: Network,
+    target: Network,
+    /// Derived from the streams, like the initial weights, and not stored.
+    prior: Option<Network>,
+    adam: Adam,
+    replay: Box<dyn Replay>,
+    counts: LinearCounts,
+    /// Which members see each transition of the memory, one bit a member.
+    seen_by: Vec<u64>,
+    updates: u64,
+    scratch: Scratch,
+}
+
+/// Buffers that are used again in every update.
+#[derive(Default)]
+struct Scratch {
+    workspace: Workspace,
+    prior_workspace: Workspace,
+    batch: Batch,
+    inputs: Vec<f32>,
+    values: Vec<f32>,
+    d_outputs: Vec<f32>,
+    gradient: Vec<f32>,
+    errors: Vec<f32>,
+    state: Vec<f32>,
+    own: Vec<f32>,
+    candidates: Vec<usize>,
+    online_values: Vec<f32>,
+}
+
+impl Networks {
+    pub fn new(
+        config: &DeepQ,
+        setting: Setting,
+        diversity: Diversity,
+        streams: Streams,
+    ) -> Result<Self> {
+        config.check()?;
+        let state = 1 + setting.features;
+        let shape = MlpShape {
+            inputs: match config.head {
+                Head::ActionFeatures => state + setting.grid.space().features(),
+                Head::PerAction => state,
+            },
+            hidden: config.hidden.clone(),
+            outputs: match (config.head, config.dueling) {
+                (Head::ActionFeatures, _) => 1,
+                (Head::PerAction, false) => setting.actions,
+                (Head::PerAction, true) => setting.actions + 1,
+            },
+            activation: config.activation,
+            layer_norm: config.layer_norm,
+        };
+        let weights = |purpose, init| {
+            Network::new(shape.clone(), diversity.members, init, &mut streams.at(purpose, 0))
+        };
+        let online = weights("value/weights", Init::TorchLinear)?;
+        let prior = match diversity.prior_scale > 0.0 {
+            true => Some(weights("value/prior", Init::LecunNormal)?),
+            false => None,
+        };
+        let adam = AdamSettings {
+            learning_rate: config.learning_rate,
+            weight_decay: config.weight_decay,
+            clip_norm: config.gradient_clip,
+            ..AdamSettings::default()
+        };
+        let scratch = Scratch { gradient: vec![0.0; online.params().len()], ..Scratch::default() };
+        Ok(Self {
+            counts: LinearCounts::new(&setting.grid, config.count_length_scale, streams),
+            adam: Adam::new(adam, online.params().len())?,
+            replay: config.replay.build(config.capacity)?,
+            target: online.clone(),
+            config: config.clone(),
+            setting,
+            diversity,
+            online,
+            prior,
+            seen_by: Vec::new(),
+            updates: 0,
+            scratch,
+        })
+    }
+
+    /// The members' values of every action, the generalized counts and, for several members, mean
+    /// and spread.
+    pub fn estimate(&mut self, observation: &Observation, into: &mut Estimates) {
+        let actions = self.setting.actions;
+        let members = self.diversity.members;
+        state_input(&observation.features, &mut self.scratch.state);
+        into.members.clear();
+        for member in 0..members {
+            self.values_of_all(member, observation.state, &mut into.members);
+        }
+        into.mean.clear();
+        into.spread.clear();
+        if members == 1 {
+            std::mem::swap(&mut into.mean, &mut into.members);
+            into.members.clear();
+        } else {
+            into.mean.resize(actions, 0.0);
+            into.spread.resize(actions, 0.0);
+            for q in into.members.chunks_exact(actions) {
+                into.mean.iter_mut().zip(q).for_each(|(mean, q)| *mean += q / members as f32);
+            }
+            for q in into.members.chunks_exact(actions) {
+                for ((spread, q), mean) in into.spread.iter_mut().zip(q).zip(&into.mean) {
+                    *spread += (q - mean).powi(2);
+                }
+            }
+            into.spread.iter_mut().for_each(|s| *s = (*s / (members - 1) as f32).sqrt());
+        }
+        into.counts.clear();
+        into.counts.extend((0..actions).map(|action| {
+            self.setting
+                .reached(observation.state, action)
+                .map_or(0.0, |row| self.counts.count(row))
+        }));
+    }
+
+    /// Appends one member's values of all actions; the state's input lies in `scratch.state`.
+    fn values_of_all(&mut self, member: usize, state: usize, into: &mut Vec<f32>) {
+        let scratch = &mut self.scratch;
+        let (actions, width) = (self.setting.actions, self.setting.grid.space().features());
+        let scale = self.diversity.prior_scale;
+        let start = into.len();
+        match self.config.head {
+            Head::ActionFeatures => {
+                let encoding = self.setting.grid.encoding();
+                let own = match self.setting.targets {
+                    super::Targets::Configurations => encoding,
+                    super::Targets::Moves => {
+                        scratch.own.clear();
+                        for action in 0..actions {
+                            // A move that leads nowhere is never allowed; its value is not read.
+                            let row = self.setting.reached(state, action).unwrap_or(state);
+                            scratch.own.extend_from_slice(&encoding[row * width..][..width]);
+                        }
+                        &scratch.own
+                    }
+                };
+                let q = self.online.forward_split(
+                    member,
+                    &scratch.state,
+                    own,
+                    actions,
+                    &mut scratch.workspace,
+                );
+                into.extend_from_slice(q);
+                if let Some(prior) = &self.prior {
+                    let p = prior.forward_split(
+                        member,
+                        &scratch.state,
+                        own,
+                        actions,
+                        &mut scratch.workspace,
+                    );
+                    add_scaled(&mut into[start..], p, scale);
+                }
+            }
+            Head::PerAction => {
+                let q = self.online.forward(member, &scratch.state, 1, &mut scratch.workspace);
+                push_action_values(q, actions, self.config.dueling, into);
+                if let Some(prior) = &self.prior {
+                    let p = prior.forward(member, &scratch.state, 1, &mut scratch.workspace);
+                    let mut values = Vec::with_capacity(actions);
+                    push_action_values(p, actions, self.config.dueling, &mut values);
+                    add_scaled(&mut into[start..], &values, scale);
+                }
+            }
+        }
+    }
+
+    /// Takes note of new transitions, then makes the trial's updates.
+    pub fn learn(&mut self, memory: &Memory, fresh: usize, rewards: &[f32], moment: Moment) {
+        for (position, transition) in memory.transitions().iter().enumerate().skip(fresh) {
+            self.replay.push(position);
+            self.counts.add(transition.reached);
+            let mut rng = moment.streams.at("value/bootstrap", position as u64);
+            let seen = (0..self.diversity.members)
+                .filter(|_| rng.random::<f32>() < self.diversity.bootstrap)
+                .fold(0u64, |bits, member| bits | 1 << member);
+            self.seen_by.push(seen);
+        }
+        if self.replay.is_empty() {
+            return;
+        }
+        let mut rng = moment.streams.at("value/learn", moment.trial);
+        for _ in 0..self.config.updates_per_trial {
+            self.update(memory, rewards, &mut rng);
+        }
+    }
+
+    fn update(&mut self, memory: &Memory, rewards: &[f32], rng: &mut Generator) {
+        let mut batch = std::mem::take(&mut self.scratch.batch);
+        self.replay.sample(self.config.batch, rng, &mut batch);
+        let rows = batch.positions.len();
+        self.fill_inputs(memory, &batch);
+        // One draw of candidates a transition, the same for all members.
+        let candidates: Vec<Vec<usize>> = match self.setting.discount > 0.0 {
+            true => batch
+                .positions
+                .iter()
+                .map(|&p| self.draw_candidates(&memory[p].next, rng))
+                .collect(),
+            false => Vec::new(),
+        };
+        self.scratch.errors.clear();
+        self.scratch.errors.resize(rows, 0.0);
+        for member in 0..self.diversity.members {
+            let targets = self.targets(member, memory, &batch, rewards, &candidates);
+            self.member_gradient(member, memory, &batch, &targets);
+        }
+        let members = self.diversity.members as f32;
+        self.scratch.errors.iter_mut().for_each(|error| *error /= members);
+        self.replay.update(&batch, &self.scratch.errors);
+        self.adam.step(self.online.params_mut(), &self.scratch.gradient);
+        self.updates += 1;
+        match self.config.target {
+            Target::Soft(tau) => polyak(self.target.params_mut(), self.online.params(), tau),
+            Target::Every(every) if self.updates.is_multiple_of(every) => {
+                self.target.params_mut().copy_from_slice(self.online.params());
+            }
+            Target::Every(_) => {}
+        }
+        self.scratch.batch = batch;
+    }
+
+    /// Writes the batch's network inputs into `scratch.inputs`.
+    fn fill_inputs(&mut self, memory: &Memory, batch: &Batch) {
+        let width = self.setting.grid.space().features();
+        let inputs = &mut self.scratch.inputs;
+        inputs.clear();
+        for &position in &batch.positions {
+            let transition = &memory[position];
+            inputs.push(1.0);
+            inputs.extend_from_slice(&transition.features);
+            if self.config.head == Head::ActionFeatures {
+                inputs.extend_from_slice(
+                    &self.setting.grid.encoding()[transition.reached * width..][..width],
+                );
+            }
+        }
+    }
+
+    /// The next actions among which the highest value is looked for: all of them where a network puts
+    /// all values out at once, else a random subset of at most `bootstrap_actions`.
+    fn draw_candidates(&mut self, next: &Option<Observation>, rng: &mut Generator) -> Vec<usize> {
+        let Some(next) = next else { return Vec::new() };
+        let all = &mut self.scratch.candidates;
+        all.clear();
+        all.extend(next.allowed.iter());
+        if self.config.head == Head::ActionFeatures {
+            let wanted = self.config.bootstrap_actions.min(all.len());
+            for place in 0..wanted {
+                let other = rng.random_range(place..all.len());
+                all.swap(place, other);
+            }
+            all.truncate(wanted);
+        }
+        all.clone()
+    }
+
+    /// `r + gamma^n max_a Q_target(s', a)`, with double Q-learning
+    /// `r + gamma^n Q_target(s', argmax_a Q_online(s', a))`.
+    fn targets(
+        &mut self,
+        member: usize,
+        memory: &Memory,
+        batch: &Batch,
+        rewards: &[f32],
+        candidates: &[Vec<usize>],
+    ) -> Vec<f32> {
+        let discount = self.setting.discount;
+        let mut targets = Vec::with_capacity(batch.positions.len());
+        for (index, &position) in batch.positions.iter().enumerate() {
+            let transition = &memory[position];
+            let mut target = transition.rewards(rewards, discount);
+            if let (Some(next), true) = (&transition.next, discount > 0.0) {
+                let best = self.best_next(member, next, &candidates[index]);
+                target += discount.powi(transition.trials.len() as i32) * best;
+            }
+            targets.push(target);
+        }
+        targets
+    }
+
+    fn best_next(&mut self, member: usize, next: &Observation, candidates: &[usize]) -> f32 {
+        state_input(&next.features, &mut self.scratch.state);
+        let mut values = std::mem::take(&mut self.scratch.values);
+        let mut online = std::mem::take(&mut self.scratch.online_values);
+        self.values_of(member, next.state, candidates, true, &mut values);
+        let best = if self.config.double {
+            self.values_of(member, next.state, candidates, false, &mut online);
+            let place = (0..online.len()).max_by(|&a, &b| online[a].total_cmp(&online[b]));
+            place.map_or(0.0, |place| values[place])
+        } else {
+            values.iter().copied().reduce(f32::max).unwrap_or(0.0)
+        };
+        self.scratch.values = values;
+        self.scratch.online_values = online;
+        best
+    }
+
+    /// One member's values of some actions; the state's input lies in `scratch.state`.
+    fn values_of(
+        &mut self,
+        member: usize,
+        state: usize,
+        actions: &[usize],
+        target: bool,
+        into: &mut Vec<f32>,
+    ) {
+        let network = if target { &self.target } else { &self.online };
+        let scratch = &mut self.scratch;
+        let width = self.setting.grid.space().features();
+        let scale = self.diversity.prior_scale;
+        into.clear();
+        match self.config.head {
+            Head::ActionFeatures => {
+                scratch.own.clear();
+                for &action in actions {
+                    let row = self.setting.reached(state, action).unwrap_or(state);
+                    scratch
+                        .own
+                        .extend_from_slice(&self.setting.grid.encoding()[row * width..][..width]);
+                }
+                let (own, count) = (&scratch.own, actions.len());
+                into.extend_from_slice(network.forward_split(
+                    member,
+                    &scratch.state,
+                    own,
+                    count,
+                    &mut scratch.workspace,
+                ));
+                if let Some(prior) = &self.prior {
+                    let p = prior.forward_split(
+                        member,
+                        &scratch.state,
+                        own,
+                        count,
+                        &mut scratch.workspace,
+                    );
+                    add_scaled(into, p, scale);
+                }
+            }
+            Head::PerAction => {
+                let total = self.setting.actions;
+                let mut all = Vec::with_capacity(total);
+                let q = network.forward(member, &scratch.state, 1, &mut scratch.workspace);
+                push_action_values(q, total, self.config.dueling, &mut all);
+                if let Some(prior) = &self.prior {
+                    let p = prior.forward(member, &scratch.state, 1, &mut scratch.workspace);
+                    let mut values = Vec::with_capacity(total);
+                    push_action_values(p, total, self.config.dueling, &mut values);
+                    add_scaled(&mut all, &values, scale);
+                }
+                into.extend(actions.iter().map(|&action| all[action]));
+            }
+        }
+    }
+
+    /// The gradient of the weighted mean squared (or Huber) error of one member, into its part of
+    /// `scratch.gradient`; absolute errors are added to `scratch.errors`.
+    fn member_gradient(&mut self, member: usize, memory: &Memory, batch: &Batch, targets: &[f32]) {
+        let rows = batch.positions.len();
+        let outputs = self.online.shape().outputs;
+        let scratch = &mut self.scratch;
+        let (dueling, actions) = (self.config.dueling, self.setting.actions);
+        let taken = |out: &[f32], action: usize| match (self.config.head, dueling) {
+            (Head::ActionFeatures, _) => out[0],
+            (Head::PerAction, false) => out[action],
+            (Head::PerAction, true) => {
+                out[0] + out[1 + action] - out[1..].iter().sum::<f32>() / actions as f32
+            }
+        };
+        scratch.values.clear();
+        scratch.values.resize(rows, 0.0);
+        if let Some(prior) = &self.prior {
+            let p = prior.forward(member, &scratch.inputs, rows, &mut scratch.prior_workspace);
+            for (row, value) in scratch.values.iter_mut().enumerate() {
+                let action = memory[batch.positions[row]].action;
+                *value = self.diversity.prior_scale * taken(&p[row * outputs..][..outputs], action);
+            }
+        }
+        let q = self.online.forward(member, &scratch.inputs, rows, &mut scratch.workspace);
+        scratch.d_outputs.clear();
+        scratch.d_outputs.resize(rows * outputs, 0.0);
+        for row in 0..rows {
+            let position = batch.positions[row];
+            let action = memory[position].action;
+            let error =
+                scratch.values[row] + taken(&q[row * outputs..][..outputs], action) - targets[row];
+            scratch.errors[row] += error.abs();
+            if self.seen_by[position] >> member & 1 == 0 {
+                continue;
+            }
+            // The derivative of the Huber loss with threshold 1 is the error, clipped.
+            let slope = if self.config.huber { error.clamp(-1.0, 1.0) } else { error };
+            let d = batch.weights[row] * slope / rows as f32;
+            let out = &mut scratch.d_outputs[row * outputs..][..outputs];
+            match (self.config.head, dueling) {
+                (Head::ActionFeatures, _) => out[0] = d,
+                (Head::PerAction, false) => out[action] = d,
+                (Head::PerAction, true) => {
+                    out[0] = d;
+                    out[1..].fill(-d / actions as f32);
+                    out[1 + action] += d;
+                }
+            }
+        }
+        self.online.backward(
+            member,
+            &scratch.inputs,
+            rows,
+            &scratch.d_outputs,
+            Some(&mut scratch.gradient),
+            None,
+            &mut scratch.workspace,
+        );
+    }
+}
+
+/// A state as the networks see it: a constant 1, which gives priors their offsets and stateless
+/// processes an input, then the features.
+fn state_input(features: &[f32], into: &mut Vec<f32>) {
+    into.clear();
+    into.push(1.0);
+    into.extend_from_slice(features);
+}
+
+/// Appends the values of all actions; with dueling streams (Wang et al. 2016, equation 9)
+/// `Q = V + A - mean A` of outputs `[V, A_1, ...]`.
+fn push_action_values(outputs: &[f32], actions: usize, dueling: bool, into: &mut Vec<f32>) {
+    if dueling {
+        let mean = outputs[1..].iter().sum::<f32>() / actions as f32;
+        into.extend(outputs[1..].iter().map(|a| outputs[0] + a - mean));
+    } else {
+        into.extend_from_slice(outputs);
+    }
+}
+
+fn add_scaled(values: &mut [f32], other: &[f32], scale: f32) {
+    values.iter_mut().zip(other).for_each(|(value, other)| *value += scale * other);
+}
+
+impl Persist for Networks {
+    fn save(&self, at: &str, snapshot: &mut Snapshot) -> Result<()> {
+        self.online.save(&format!("{at}/online"), snapshot)?;
+        self.target.save(&format!("{at}/target"), snapshot)?;
+        self.adam.save(&format!("{at}/adam"), snapshot)?;
+        self.replay.save(&format!("{at}/replay"), snapshot)?;
+        self.counts.save(&format!("{at}/counts"), snapshot)?;
+        snapshot.put_array(at, "seen-by", Array::U64(self.seen_by.clone()));
+        snapshot.put(at, "updates", &self.updates)
+    }
+
+    fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
+        self.online.load(&format!("{at}/online"), snapshot)?;
+        self.target.load(&format!("{at}/target"), snapshot)?;
+        self.adam.load(&format!("{at}/adam"), snapshot)?;
+        self.replay.load(&format!("{at}/replay"), snapshot)?;
+        self.counts.load(&format!("{at}/counts"), snapshot)?;
+        self.updates = snapshot.get(at, "updates")?;
+        match snapshot.array(at, "seen-by")? {
+            Array::U64(bits) => self.seen_by.clone_from(bits),
+            _ => return Err(Error::snapshot(format!("{at}/seen-by"), "must be integers")),
+        }
+        Ok(())
+    }
+}
