@@ -1,5 +1,16 @@
 //! Surfaces: what is being tuned, as a function from configurations to values.
 
+mod noise;
+mod registry;
+mod shift;
+pub mod synthetic;
+mod table;
+
+pub use noise::Noise;
+pub use registry::{builtin_names, open};
+pub use shift::Shift;
+pub use table::Table;
+
 use std::sync::Arc;
 
 use crate::error::Result;
