@@ -1,5 +1,8 @@
 //! Surfaces: what is being tuned, as a function from configurations to values.
 
+#[cfg(feature = "live")]
+pub mod live;
+
 use std::sync::Arc;
 
 use crate::error::Result;
