@@ -26,7 +26,7 @@ pub(super) fn space() -> Result<SearchSpace> {
         Parameter::categorical("activation", ["relu", "tanh", "silu"]),
         Parameter::float("learning_rate", 1e-4, 0.3).log(),
         Parameter::float("weight_decay", 1e-5, 1.0).log(),
-        Parameter::categorical("batch_size", [16, 32, 64]),
+        Parameter::categorical("batch_size", [32, 64, 128]),
     ])
 }
 

@@ -131,7 +131,7 @@ const REGISTRY: [Entry; 6] = [
         range: Range { best: 0.0, worst: 1.0 },
         data: data::iris,
         space: mlp::space,
-        model: |data| Box::new(mlp::Mlp::new(data, Objective::LogLoss, 15)),
+        model: |data| Box::new(mlp::Mlp::new(data, Objective::LogLoss, 10)),
     },
     Entry {
         name: "live/mlp-digits",
@@ -140,7 +140,7 @@ const REGISTRY: [Entry; 6] = [
         range: Range { best: 1.0, worst: 0.0 },
         data: data::digits,
         space: mlp::space,
-        model: |data| Box::new(mlp::Mlp::new(data, Objective::Accuracy, 8)),
+        model: |data| Box::new(mlp::Mlp::new(data, Objective::Accuracy, 6)),
     },
 ];
 
@@ -257,4 +257,113 @@ fn accuracy(folds: &[Fold], mut predict: impl FnMut(&Fold) -> Result<Vec<u32>>) 
         rows += fold.test.rows();
     }
     Ok(right as f64 / rows as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn surfaces() -> Vec<Arc<dyn Surface>> {
+        names().into_iter().map(|name| open(name).unwrap().unwrap()).collect()
+    }
+
+    fn sobol(surface: &dyn Surface, point: u64) -> Configuration {
+        let space = &surface.spec().space;
+        space.from_unit(&sobol_point(Streams::new(0), point, space.len()))
+    }
+
+    /// The study's generator does not matter, so that each call may bring another one.
+    fn evaluate(surface: &dyn Surface, at: &Configuration, call: u64) -> Result<f64> {
+        surface.evaluate(at, &mut Streams::new(call).at("test", call))
+    }
+
+    #[test]
+    fn every_name_opens_as_itself() {
+        for name in names() {
+            let surface = open(name).unwrap().unwrap();
+            assert_eq!(surface.spec().name, name);
+            assert_eq!(surface.spec().meta_features.len(), 5);
+            assert!(surface.spec().meta_features.iter().all(|value| value.is_finite()));
+        }
+        assert!(open("live/unknown").is_none());
+    }
+
+    #[test]
+    fn the_same_configuration_has_the_same_value() {
+        for surface in surfaces() {
+            let name = &surface.spec().name;
+            let mut values = Vec::new();
+            for point in 0..4 {
+                let at = sobol(surface.as_ref(), point);
+                let first = evaluate(surface.as_ref(), &at, 1);
+                let again = evaluate(surface.as_ref(), &at, 2);
+                match (first, again) {
+                    (Ok(first), Ok(again)) => {
+                        assert_eq!(first.to_bits(), again.to_bits(), "{name} at {at}");
+                        let highest =
+                            if surface.spec().objective == "accuracy" { 1.0 } else { 4.61 };
+                        assert!((0.0..=highest).contains(&first), "{name} at {at}: {first}");
+                        values.push(first);
+                    }
+                    (Err(Error::Evaluation(_)), Err(Error::Evaluation(_))) => {}
+                    other => panic!("{name} at {at}: {other:?}"),
+                }
+            }
+            values.dedup();
+            assert!(values.len() > 1, "{name} depends on the configuration: {values:?}");
+        }
+    }
+
+    #[test]
+    fn the_range_holds_the_sample_that_it_was_taken_from() {
+        for surface in surfaces() {
+            let (spec, slice) = (surface.spec(), sample_range(surface.as_ref(), 6).unwrap());
+            let range = spec.range.unwrap();
+            let score = |value| spec.direction.score(value).unwrap().get();
+            // A part of the sample cannot lie outside it; the rest is for other processors.
+            let slack = 0.02;
+            assert!(score(slice.best) <= score(range.best) + slack, "{}: {slice:?}", spec.name);
+            assert!(score(slice.worst) >= score(range.worst) - slack, "{}: {slice:?}", spec.name);
+            // Nor can the constants be trivial bounds: a few points come a good part of the way.
+            let reached =
+                (score(slice.best) - score(range.worst)) / (score(range.best) - score(range.worst));
+            assert!(reached > 0.5, "{}: {slice:?} reaches {reached}", spec.name);
+        }
+    }
+
+    #[test]
+    fn some_configuration_beats_the_largest_class() {
+        for (entry, surface) in REGISTRY.iter().zip(surfaces()) {
+            let data = (entry.data)();
+            let mut counts = vec![0u32; data.classes];
+            for &label in &data.labels {
+                counts[label as usize] += 1;
+            }
+            let share = f64::from(*counts.iter().max().unwrap()) / data.rows() as f64;
+            let best = sample_range(surface.as_ref(), 6).unwrap().best;
+            match entry.objective {
+                Objective::Accuracy => assert!(best > share + 0.1, "{}: {best}", entry.name),
+                // Always predicting the shares of iris's equal classes costs ln 3.
+                Objective::LogLoss => assert!(best < 3f64.ln() / 2.0, "{}: {best}", entry.name),
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_is_a_failed_evaluation() {
+        // Unwinds as a panic does but without the message that a panic prints.
+        let error = guarded::<f64>(|| std::panic::resume_unwind(Box::new("too deep"))).unwrap_err();
+        assert_eq!(error.to_string(), "evaluation failed: the training panicked: too deep");
+        assert_eq!(guarded(|| Ok(1)).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_configuration_of_another_space_is_refused() {
+        let space = SearchSpace::new([crate::space::Parameter::float("x", 0.0, 1.0)]).unwrap();
+        let at = space.from_unit(&[0.5]);
+        for surface in surfaces() {
+            let error = evaluate(surface.as_ref(), &at, 0).unwrap_err();
+            assert!(matches!(error, Error::Unknown { .. }), "{error}");
+        }
+    }
 }
