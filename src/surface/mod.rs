@@ -1,5 +1,7 @@
 //! Surfaces: what is being tuned, as a function from configurations to values.
 
+#[cfg(feature = "live")]
+pub mod live;
 mod noise;
 mod registry;
 mod shift;

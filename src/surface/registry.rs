@@ -10,12 +10,19 @@ use crate::error::{Error, Result};
 ///
 /// A new kind of built-in surface is a line here and a line in [`builtin`].
 pub fn builtin_names() -> Vec<String> {
-    synthetic::names()
+    let names = synthetic::names();
+    #[cfg(feature = "live")]
+    let names =
+        names.into_iter().chain(super::live::names().into_iter().map(String::from)).collect();
+    names
 }
 
 /// Opens a built-in surface; `None` where no kind of surface knows the name.
 fn builtin(name: &str) -> Option<Result<Arc<dyn Surface>>> {
-    synthetic::open(name)
+    let surface = synthetic::open(name);
+    #[cfg(feature = "live")]
+    let surface = surface.or_else(|| super::live::open(name));
+    surface
 }
 
 /// Opens what a name stands for:
