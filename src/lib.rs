@@ -3,6 +3,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod error;
+pub mod experiment;
 pub mod optimizer;
 pub mod persist;
 pub mod space;

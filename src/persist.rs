@@ -179,7 +179,10 @@ impl Snapshot {
                     data.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect(),
                 ),
                 other => {
-                    return Err(Error::snapshot(path, format!("has the unexpected type {other:?}")));
+                    return Err(Error::snapshot(
+                        path,
+                        format!("has the unexpected type {other:?}"),
+                    ));
                 }
             };
             arrays.insert(path, array);

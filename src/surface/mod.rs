@@ -1,5 +1,9 @@
 //! Surfaces: what is being tuned, as a function from configurations to values.
 
+mod registry;
+
+pub use registry::{builtin_names, open};
+
 use std::sync::Arc;
 
 use crate::error::Result;
