@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod error;
+pub mod experiment;
 pub mod explore;
 pub mod mdp;
 pub mod nn;

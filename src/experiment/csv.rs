@@ -1,0 +1,67 @@
+//! `trials.csv`: every trial, one a line.
+
+use crate::error::{Error, Result};
+
+use super::metrics::curve;
+use super::runner::Results;
+
+/// The columns of `trials.csv`. `seed` is the number of the seed from 0, `trial` counts from 1. Scores
+/// are in the surface's own unit and direction; a failed evaluation has none. The two last columns are
+/// wall-clock times and the only ones that differ from one execution to the next.
+pub const HEADER: [&str; 10] = [
+    "surface",
+    "strategy",
+    "seed",
+    "trial",
+    "score",
+    "best_score",
+    "regret",
+    "normalized_regret",
+    "ask_micros",
+    "tell_micros",
+];
+
+/// The bytes of `trials.csv`, in the order surface, strategy, seed, trial. Numbers are written with as
+/// many digits as it takes to read the same number back. Of a run that was interrupted, or in which the
+/// strategy reported an error, the trials up to there are written.
+///
+/// # Errors
+///
+/// [`Error::Io`] where the lines cannot be put together.
+pub fn trials_csv(results: &Results) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let refuse = |error: csv::Error| Error::Io {
+        path: "trials.csv".into(),
+        source: std::io::Error::other(error),
+    };
+    writer.write_record(HEADER).map_err(refuse)?;
+    for run in &results.runs {
+        let spec = results.plan.surfaces[run.surface].spec();
+        let strategy = &results.plan.strategies[run.strategy].name;
+        let points = curve(spec, run.records.iter().map(|record| record.value));
+        for (index, (record, point)) in run.records.iter().zip(points).enumerate() {
+            writer
+                .write_record([
+                    spec.name.as_str(),
+                    strategy,
+                    &run.seed.to_string(),
+                    &(index + 1).to_string(),
+                    &number(record.value),
+                    &number(point.best),
+                    &number(point.regret),
+                    &number(point.normalized_regret),
+                    &format!("{:.3}", record.ask_micros),
+                    &format!("{:.3}", record.tell_micros),
+                ])
+                .map_err(refuse)?;
+        }
+    }
+    writer
+        .into_inner()
+        .map_err(|error| Error::Io { path: "trials.csv".into(), source: error.into_error() })
+}
+
+/// The shortest form that reads back as the same number; nothing for an unknown one.
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| format!("{value:?}"))
+}

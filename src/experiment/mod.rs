@@ -1,0 +1,89 @@
+//! The benchmark runner: strategies on surfaces, compared over seeds.
+//!
+//! A [`Plan`] says what to run, [`run()`] runs it on all cores, [`Results`] holds every trial and
+//! [`Summary`] what they amount to; [`write()`] puts `trials.csv`, `summary.json` and `report.html`
+//! into a directory.
+//!
+//! ```
+//! use hyperq::experiment::{self, Entrant, Plan};
+//!
+//! let plan = Plan {
+//!     surfaces: hyperq::surface::open("branin")?,
+//!     strategies: vec![Entrant::named("random")?, Entrant::named("sobol")?],
+//!     trials: 10,
+//!     seeds: 3,
+//!     ..Plan::default()
+//! };
+//! let results = experiment::run(&plan, &|_| (), &Default::default())?;
+//! let summary = experiment::Summary::of(&results);
+//! println!("best: {}", summary.strategies[0].name);
+//! # Ok::<(), hyperq::Error>(())
+//! ```
+
+pub mod config;
+mod csv;
+pub mod metrics;
+mod plan;
+#[cfg(feature = "report")]
+mod report;
+mod runner;
+pub mod statistics;
+mod summary;
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::persist::write_atomically;
+
+pub use self::csv::{HEADER, trials_csv};
+pub use plan::{Entrant, Plan, run_seed};
+#[cfg(feature = "report")]
+pub use report::report_html;
+pub use runner::{End, Progress, Record, Results, Run, run};
+pub use summary::{
+    CHECKPOINTS, Checkpoint, Confidence, Stopped, StrategyOnSurface, StrategySummary, Summary,
+    SurfaceSummary,
+};
+
+/// Where [`write()`] put its files.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// Every trial, one a line.
+    pub trials: PathBuf,
+    /// The statistics.
+    pub summary: PathBuf,
+    /// The report, `None` in builds without the feature `report`.
+    pub report: Option<PathBuf>,
+}
+
+/// Writes `trials.csv`, `summary.json` and (with the feature `report`) `report.html` into a directory,
+/// which is made where it is missing. Each file is written whole or not at all. `command` is what the
+/// report gives as the way to reproduce it.
+///
+/// # Errors
+///
+/// [`Error::Io`] where the directory cannot be written.
+pub fn write(
+    results: &Results,
+    summary: &Summary,
+    command: &str,
+    directory: &Path,
+) -> Result<Written> {
+    std::fs::create_dir_all(directory).map_err(Error::io(directory))?;
+    let trials = directory.join("trials.csv");
+    write_atomically(&trials, &trials_csv(results)?)?;
+    let statistics = directory.join("summary.json");
+    write_atomically(&statistics, summary.to_json()?.as_bytes())?;
+    #[cfg(feature = "report")]
+    let report = {
+        let path = directory.join("report.html");
+        write_atomically(&path, report_html(results, summary, command)?.as_bytes())?;
+        Some(path)
+    };
+    #[cfg(not(feature = "report"))]
+    let report = {
+        let _ = command;
+        None
+    };
+    Ok(Written { trials, summary: statistics, report })
+}
