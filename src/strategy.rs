@@ -16,7 +16,7 @@ use crate::streams::Streams;
 use crate::value::{DeepQ, Ensemble, Table, ValueConfig};
 
 /// The grid of a surface that brings none: the finest of at most this many configurations.
-pub const DEFAULT_GRID: GridSize = GridSize::AtMost(1024);
+pub const DEFAULT_GRID: GridSize = GridSize::AtMost(4096);
 
 /// An optimizer as plain data: what it is made of and every setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

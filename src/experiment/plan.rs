@@ -139,13 +139,15 @@ fn distinct<'a>(
     Ok(())
 }
 
-/// The seed of a run, from the master seed and the number of the seed alone.
+/// The seed of a run, from the master seed, the surface's name and the number of the seed.
 ///
-/// It depends neither on the strategy nor on the surface, so all strategies share random numbers: with
-/// the same seed index they see the same noise, and those that begin with uniform draws begin with the
-/// same ones. Differences between strategies are therefore less noisy than the strategies' own results.
-pub fn run_seed(master: u64, index: usize) -> u64 {
-    Streams::new(master).child("run", index as u64).seed()
+/// It does not depend on the strategy, so all strategies share random numbers: with the same seed
+/// index they see the same noise, and those that begin with uniform draws begin with the same ones.
+/// Differences between strategies are therefore less noisy than the strategies' own results. It does
+/// depend on the surface, so that the runs over many surfaces are independent and their mean is as
+/// certain as it can be.
+pub fn run_seed(master: u64, surface: &str, index: usize) -> u64 {
+    Streams::new(master).child(surface, index as u64).seed()
 }
 
 #[cfg(test)]
@@ -180,8 +182,9 @@ mod tests {
 
     #[test]
     fn seeds_differ_between_runs_and_masters() {
-        assert_eq!(run_seed(1, 2), run_seed(1, 2));
-        assert_ne!(run_seed(1, 2), run_seed(1, 3));
-        assert_ne!(run_seed(1, 2), run_seed(2, 2));
+        assert_eq!(run_seed(1, "a", 2), run_seed(1, "a", 2));
+        assert_ne!(run_seed(1, "a", 2), run_seed(1, "a", 3));
+        assert_ne!(run_seed(1, "a", 2), run_seed(1, "b", 2));
+        assert_ne!(run_seed(1, "a", 2), run_seed(2, "a", 2));
     }
 }

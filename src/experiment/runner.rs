@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::optimizer::Problem;
+use crate::optimizer::{GridCache, Problem};
 use crate::streams::Streams;
 use crate::study::Study;
 use crate::surface::Spec;
@@ -106,12 +106,15 @@ pub fn run(
         let now = lock(&schedule).advance(trials);
         progress(now);
     };
+    // A surface's grids are made once, whichever strategy needs them first.
+    let grids = plan.surfaces.iter().map(|_| GridCache::default()).collect::<Vec<_>>();
     let worker = || {
         while !cancel.load(Ordering::Relaxed) {
             let Some((cell, seed)) = lock(&schedule).next() else { break };
             let (surface, strategy) = (cell / plan.strategies.len(), cell % plan.strategies.len());
             let begun = Instant::now();
-            let run = one(plan, surface, strategy, seed, cancel, &|| trial_done(1));
+            let run =
+                one(plan, surface, strategy, seed, &grids[surface], cancel, &|| trial_done(1));
             let left = plan.trials - run.records.len();
             if run.end != End::Interrupted {
                 lock(&schedule).finished(cell, begun.elapsed());
@@ -160,13 +163,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// What a strategy may know of a surface.
-fn problem(spec: &Spec, trials: usize) -> Result<Problem> {
+fn problem(spec: &Spec, trials: usize, grids: &GridCache) -> Result<Problem> {
     Ok(Problem {
         space: spec.space.clone(),
         grid: spec.grid.clone(),
         meta_features: spec.meta_features.clone(),
         budget: Some(trials),
         optimum: spec.optimum.map(|value| spec.direction.score(value)).transpose()?,
+        grids: grids.clone(),
     })
 }
 
@@ -175,6 +179,7 @@ fn one(
     surface: usize,
     strategy: usize,
     seed: usize,
+    grids: &GridCache,
     cancel: &AtomicBool,
     trial_done: &dyn Fn(),
 ) -> Run {
@@ -186,10 +191,10 @@ fn one(
         end: End::Finished,
         first_failure: None,
     };
-    let seed = run_seed(plan.seed, seed);
     let (surface, strategy) = (&plan.surfaces[surface], &plan.strategies[strategy].strategy);
     let spec = surface.spec();
-    let study = problem(spec, plan.trials).and_then(|problem| {
+    let seed = run_seed(plan.seed, &spec.name, seed);
+    let study = problem(spec, plan.trials, grids).and_then(|problem| {
         Study::builder(spec.space.clone())
             .problem(problem)
             .configured(strategy.clone())

@@ -46,7 +46,7 @@ pub struct Refine {
 
 impl Default for Refine {
     fn default() -> Self {
-        Self { start: Start::Incumbent, horizon: 20, patience: 3, mask_repeats: true }
+        Self { start: Start::Incumbent, horizon: 20, patience: 2, mask_repeats: true }
     }
 }
 

@@ -12,7 +12,8 @@ pub use sobol::SobolSearch;
 
 pub(crate) use sobol::sobol_point;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
 use crate::persist::Persist;
@@ -34,12 +35,25 @@ pub struct Problem {
     /// The best score that can be reached, where it is known. Only the reward `negative-regret`
     /// reads it.
     pub optimum: Option<Score>,
+    /// The grids made of the space so far, so that studies of the same problem share them.
+    pub grids: GridCache,
 }
+
+/// Grids by size. Clones share what they hold: a grid is made once, however many studies use it.
+#[derive(Debug, Clone, Default)]
+pub struct GridCache(Arc<Mutex<HashMap<GridSize, Arc<Grid>>>>);
 
 impl Problem {
     /// A problem of which nothing but the space is known.
     pub fn new(space: SearchSpace) -> Self {
-        Self { space, grid: None, meta_features: Vec::new(), budget: None, optimum: None }
+        Self {
+            space,
+            grid: None,
+            meta_features: Vec::new(),
+            budget: None,
+            optimum: None,
+            grids: GridCache::default(),
+        }
     }
 
     /// The given grid, or the space's own of the given size.
@@ -48,10 +62,17 @@ impl Problem {
     ///
     /// As [`Grid::new`].
     pub fn grid(&self, size: GridSize) -> Result<Arc<Grid>> {
-        match &self.grid {
-            Some(grid) => Ok(Arc::clone(grid)),
-            None => Ok(Arc::new(Grid::new(&self.space, size)?)),
+        if let Some(grid) = &self.grid {
+            return Ok(Arc::clone(grid));
         }
+        // A panic elsewhere cannot leave the map in a bad state, so a poisoned lock is still good.
+        let mut grids = self.grids.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(grid) = grids.get(&size) {
+            return Ok(Arc::clone(grid));
+        }
+        let grid = Arc::new(Grid::new(&self.space, size)?);
+        grids.insert(size, Arc::clone(&grid));
+        Ok(grid)
     }
 }
 

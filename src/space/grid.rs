@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::streams::Streams;
 
 /// How fine a grid is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GridSize {
     /// This many levels for each parameter that has more values.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Study;
 use crate::error::{Error, Result};
-use crate::optimizer::{Optimizer, Problem};
+use crate::optimizer::{GridCache, Optimizer, Problem};
 use crate::persist::{Snapshot, write_atomically};
 use crate::space::{Configuration, Grid, SearchSpace};
 use crate::strategy::Strategy;
@@ -186,6 +186,7 @@ impl Study {
             meta_features: file.meta_features,
             budget: file.budget,
             optimum: file.optimum.map(|value| file.direction.score(value)).transpose()?,
+            grids: GridCache::default(),
         };
         let mut optimizer = match (own, &file.strategy) {
             (Some(optimizer), _) => optimizer,

@@ -78,8 +78,11 @@ struct Scratch {
     errors: Vec<f32>,
     state: Vec<f32>,
     own: Vec<f32>,
+    next_inputs: Vec<f32>,
+    next_rows: Vec<std::ops::Range<usize>>,
     candidates: Vec<usize>,
-    online_values: Vec<f32>,
+    judged: Vec<f32>,
+    prior_values: Vec<f32>,
 }
 
 impl Networks {
@@ -214,12 +217,12 @@ impl Networks {
             }
             Head::PerAction => {
                 let q = self.online.forward(member, &scratch.state, 1, &mut scratch.workspace);
-                push_action_values(q, actions, self.config.dueling, into);
+                push_action_values(q, self.config.dueling, into);
                 if let Some(prior) = &self.prior {
                     let p = prior.forward(member, &scratch.state, 1, &mut scratch.workspace);
-                    let mut values = Vec::with_capacity(actions);
-                    push_action_values(p, actions, self.config.dueling, &mut values);
-                    add_scaled(&mut into[start..], &values, scale);
+                    scratch.prior_values.clear();
+                    push_action_values(p, self.config.dueling, &mut scratch.prior_values);
+                    add_scaled(&mut into[start..], &scratch.prior_values, scale);
                 }
             }
         }
@@ -250,19 +253,11 @@ impl Networks {
         self.replay.sample(self.config.batch, rng, &mut batch);
         let rows = batch.positions.len();
         self.fill_inputs(memory, &batch);
-        // One draw of candidates a transition, the same for all members.
-        let candidates: Vec<Vec<usize>> = match self.setting.discount > 0.0 {
-            true => batch
-                .positions
-                .iter()
-                .map(|&p| self.draw_candidates(&memory[p].next, rng))
-                .collect(),
-            false => Vec::new(),
-        };
+        self.fill_next_inputs(memory, &batch, rng);
         self.scratch.errors.clear();
         self.scratch.errors.resize(rows, 0.0);
         for member in 0..self.diversity.members {
-            let targets = self.targets(member, memory, &batch, rewards, &candidates);
+            let targets = self.targets(member, memory, &batch, rewards);
             self.member_gradient(member, memory, &batch, &targets);
         }
         let members = self.diversity.members as f32;
@@ -297,22 +292,52 @@ impl Networks {
         }
     }
 
-    /// The next actions among which the highest value is looked for: all of them where a network puts
-    /// all values out at once, else a random subset of at most `bootstrap_actions`.
-    fn draw_candidates(&mut self, next: &Option<Observation>, rng: &mut Generator) -> Vec<usize> {
-        let Some(next) = next else { return Vec::new() };
-        let all = &mut self.scratch.candidates;
-        all.clear();
-        all.extend(next.allowed.iter());
-        if self.config.head == Head::ActionFeatures {
-            let wanted = self.config.bootstrap_actions.min(all.len());
-            for place in 0..wanted {
-                let other = rng.random_range(place..all.len());
-                all.swap(place, other);
+    /// Writes the inputs at which the next states' values are read into `scratch.next_inputs`, and
+    /// which rows belong to which transition into `scratch.next_rows`. Without a discount there is
+    /// nothing to read.
+    ///
+    /// A network with one output an action needs a row a state. One that sees the action's features
+    /// needs a row an action: all allowed ones or a random subset of `bootstrap_actions`, the same for
+    /// all members.
+    fn fill_next_inputs(&mut self, memory: &Memory, batch: &Batch, rng: &mut Generator) {
+        let width = self.setting.grid.space().features();
+        let scratch = &mut self.scratch;
+        scratch.next_inputs.clear();
+        scratch.next_rows.clear();
+        let mut rows = 0;
+        for &position in &batch.positions {
+            let start = rows;
+            if let (Some(next), true) = (&memory[position].next, self.setting.discount > 0.0) {
+                let mut push = |own: &[f32]| {
+                    scratch.next_inputs.push(1.0);
+                    scratch.next_inputs.extend_from_slice(&next.features);
+                    scratch.next_inputs.extend_from_slice(own);
+                    rows += 1;
+                };
+                match self.config.head {
+                    Head::PerAction => push(&[]),
+                    Head::ActionFeatures => {
+                        let all = &mut scratch.candidates;
+                        all.clear();
+                        all.extend(next.allowed.iter());
+                        let wanted = self.config.bootstrap_actions;
+                        if wanted < all.len() {
+                            for place in 0..wanted {
+                                let other = rng.random_range(place..all.len());
+                                all.swap(place, other);
+                            }
+                            all.truncate(wanted);
+                        }
+                        for &action in all.iter() {
+                            let row =
+                                self.setting.reached(next.state, action).unwrap_or(next.state);
+                            push(&self.setting.grid.encoding()[row * width..][..width]);
+                        }
+                    }
+                }
             }
-            all.truncate(wanted);
+            scratch.next_rows.push(start..rows);
         }
-        all.clone()
     }
 
     /// `r + gamma^n max_a Q_target(s', a)`, with double Q-learning
@@ -323,94 +348,64 @@ impl Networks {
         memory: &Memory,
         batch: &Batch,
         rewards: &[f32],
-        candidates: &[Vec<usize>],
     ) -> Vec<f32> {
+        let mut values = std::mem::take(&mut self.scratch.values);
+        let mut judged = std::mem::take(&mut self.scratch.judged);
+        self.next_values(member, true, &mut values);
+        if self.config.double {
+            self.next_values(member, false, &mut judged);
+        } else {
+            judged.clone_from(&values);
+        }
         let discount = self.setting.discount;
+        let width = self.values_per_row();
         let mut targets = Vec::with_capacity(batch.positions.len());
-        for (index, &position) in batch.positions.iter().enumerate() {
+        for (&position, rows) in batch.positions.iter().zip(&self.scratch.next_rows) {
             let transition = &memory[position];
             let mut target = transition.rewards(rewards, discount);
-            if let (Some(next), true) = (&transition.next, discount > 0.0) {
-                let best = self.best_next(member, next, &candidates[index]);
-                target += discount.powi(transition.trials.len() as i32) * best;
+            if let (Some(next), false) = (&transition.next, rows.is_empty()) {
+                let places = rows.start * width..rows.end * width;
+                let allowed = |place: &usize| width == 1 || next.allowed.contains(place % width);
+                let best = places
+                    .filter(allowed)
+                    .reduce(|best, place| if judged[place] > judged[best] { place } else { best });
+                let value = best.map_or(0.0, |place| values[place]);
+                target += discount.powi(transition.trials.len() as i32) * value;
             }
             targets.push(target);
         }
+        self.scratch.values = values;
+        self.scratch.judged = judged;
         targets
     }
 
-    fn best_next(&mut self, member: usize, next: &Observation, candidates: &[usize]) -> f32 {
-        state_input(&next.features, &mut self.scratch.state);
-        let mut values = std::mem::take(&mut self.scratch.values);
-        let mut online = std::mem::take(&mut self.scratch.online_values);
-        self.values_of(member, next.state, candidates, true, &mut values);
-        let best = if self.config.double {
-            self.values_of(member, next.state, candidates, false, &mut online);
-            let place = (0..online.len()).max_by(|&a, &b| online[a].total_cmp(&online[b]));
-            place.map_or(0.0, |place| values[place])
-        } else {
-            values.iter().copied().reduce(f32::max).unwrap_or(0.0)
-        };
-        self.scratch.values = values;
-        self.scratch.online_values = online;
-        best
+    /// The values that one row of a network's outputs stands for.
+    fn values_per_row(&self) -> usize {
+        match self.config.head {
+            Head::ActionFeatures => 1,
+            Head::PerAction => self.setting.actions,
+        }
     }
 
-    /// One member's values of some actions; the state's input lies in `scratch.state`.
-    fn values_of(
-        &mut self,
-        member: usize,
-        state: usize,
-        actions: &[usize],
-        target: bool,
-        into: &mut Vec<f32>,
-    ) {
+    /// One member's values at `scratch.next_inputs`, of the target or the online network.
+    fn next_values(&mut self, member: usize, target: bool, into: &mut Vec<f32>) {
         let network = if target { &self.target } else { &self.online };
         let scratch = &mut self.scratch;
-        let width = self.setting.grid.space().features();
-        let scale = self.diversity.prior_scale;
+        let rows = scratch.next_rows.last().map_or(0, |last| last.end);
         into.clear();
-        match self.config.head {
-            Head::ActionFeatures => {
-                scratch.own.clear();
-                for &action in actions {
-                    let row = self.setting.reached(state, action).unwrap_or(state);
-                    scratch
-                        .own
-                        .extend_from_slice(&self.setting.grid.encoding()[row * width..][..width]);
-                }
-                let (own, count) = (&scratch.own, actions.len());
-                into.extend_from_slice(network.forward_split(
-                    member,
-                    &scratch.state,
-                    own,
-                    count,
-                    &mut scratch.workspace,
-                ));
-                if let Some(prior) = &self.prior {
-                    let p = prior.forward_split(
-                        member,
-                        &scratch.state,
-                        own,
-                        count,
-                        &mut scratch.workspace,
-                    );
-                    add_scaled(into, p, scale);
-                }
-            }
-            Head::PerAction => {
-                let total = self.setting.actions;
-                let mut all = Vec::with_capacity(total);
-                let q = network.forward(member, &scratch.state, 1, &mut scratch.workspace);
-                push_action_values(q, total, self.config.dueling, &mut all);
-                if let Some(prior) = &self.prior {
-                    let p = prior.forward(member, &scratch.state, 1, &mut scratch.workspace);
-                    let mut values = Vec::with_capacity(total);
-                    push_action_values(p, total, self.config.dueling, &mut values);
-                    add_scaled(&mut all, &values, scale);
-                }
-                into.extend(actions.iter().map(|&action| all[action]));
-            }
+        if rows == 0 {
+            return;
+        }
+        let outputs = network.shape().outputs;
+        let (dueling, inputs) = (self.config.dueling, &scratch.next_inputs);
+        let q = network.forward(member, inputs, rows, &mut scratch.workspace);
+        q.chunks_exact(outputs).for_each(|row| push_action_values(row, dueling, into));
+        if let Some(prior) = &self.prior {
+            let p = prior.forward(member, inputs, rows, &mut scratch.workspace);
+            scratch.prior_values.clear();
+            p.chunks_exact(outputs)
+                .for_each(|row| push_action_values(row, dueling, &mut scratch.prior_values));
+            add_scaled(into, &scratch.prior_values, self.diversity.prior_scale);
         }
     }
 
@@ -485,10 +480,11 @@ fn state_input(features: &[f32], into: &mut Vec<f32>) {
 
 /// Appends the values of all actions; with dueling streams (Wang et al. 2016, equation 9)
 /// `Q = V + A - mean A` of outputs `[V, A_1, ...]`.
-fn push_action_values(outputs: &[f32], actions: usize, dueling: bool, into: &mut Vec<f32>) {
+fn push_action_values(outputs: &[f32], dueling: bool, into: &mut Vec<f32>) {
     if dueling {
-        let mean = outputs[1..].iter().sum::<f32>() / actions as f32;
-        into.extend(outputs[1..].iter().map(|a| outputs[0] + a - mean));
+        let (value, advantages) = (outputs[0], &outputs[1..]);
+        let mean = advantages.iter().sum::<f32>() / advantages.len() as f32;
+        into.extend(advantages.iter().map(|a| value + a - mean));
     } else {
         into.extend_from_slice(outputs);
     }
