@@ -38,7 +38,7 @@ pub(super) const FAMILY: Family = Family {
     optimum: |d| match d {
         2 => -1.801_303_410_098_552_5,
         5 => -4.687_658_179_088_146,
-        _ => -9.660_151_715_641_341,
+        _ => -9.660_151_715_641_34,
     },
     minimizers: |d| vec![MINIMIZER[..d].to_vec()],
 };

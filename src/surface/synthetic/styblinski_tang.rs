@@ -16,6 +16,6 @@ pub(super) const FAMILY: Family = Family {
     dimension: Dimension::Any { least: 1, listed: 4 },
     bounds: |d| vec![(-5.0, 5.0); d],
     value: styblinski_tang,
-    optimum: |d| -39.166_165_703_771_415 * d as f64,
+    optimum: |d| -39.166_165_703_771_41 * d as f64,
     minimizers: |d| vec![vec![-2.903_534_027_771_177; d]],
 };
