@@ -152,8 +152,8 @@ struct File<'a> {
 
 impl File<'_> {
     fn error(&self, at: usize, rule: &str) -> Error {
-        let before = &self.text[..self.text.floor_char_boundary(at)];
-        let line = before.matches('\n').count();
+        let before = &self.text.as_bytes()[..at.min(self.text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count();
         let found = self.text.lines().nth(line).unwrap_or("").trim();
         let rule = rule.replace('\n', ", ");
         Error::file(&self.path, line as u64 + 1, rule, format!("`{found}`"))

@@ -371,7 +371,7 @@ mod tests {
     struct Line(Spec);
 
     impl Line {
-        fn new(name: &str) -> Arc<dyn Surface> {
+        fn named(name: &str) -> Arc<dyn Surface> {
             Arc::new(Self(Spec {
                 name: name.into(),
                 description: String::new(),
@@ -407,7 +407,7 @@ mod tests {
             size: GridSize::Resolution(0),
         };
         Plan {
-            surfaces: vec![Line::new("a"), Line::new("b")],
+            surfaces: vec![Line::named("a"), Line::named("b")],
             strategies: vec![
                 Entrant::named("random").unwrap(),
                 Entrant { name: "impossible".into(), strategy: impossible },
