@@ -205,6 +205,13 @@ impl Network {
         Ok(Self { shape, layers, members, params })
     }
 
+    /// One network with parameters of a checked shape, which must be as many as it has.
+    pub(crate) fn from_params(shape: MlpShape, params: Vec<f32>) -> Self {
+        let layers = shape.layers();
+        assert_eq!(params.len(), shape.len(), "the parameters must be those of the shape");
+        Self { shape, layers, members: 1, params }
+    }
+
     /// The shape of every member.
     pub fn shape(&self) -> &MlpShape {
         &self.shape

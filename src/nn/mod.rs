@@ -27,11 +27,13 @@
 //! ```
 
 mod adam;
+mod candle_op;
 pub(crate) mod kernel;
 mod mlp;
 mod polyak;
 
 pub use adam::{Adam, AdamSettings, clip_by_norm};
+pub use candle_op::{MlpOp, forward_candle};
 pub use kernel::{TANH_ERROR, tanh_in_place};
 pub use mlp::{Activation, Init, MlpShape, Network, Workspace};
 pub use polyak::polyak;

@@ -1,0 +1,244 @@
+//! The fast networks against candle's autograd, finite differences and PyTorch's Adam.
+
+use candle_core::{Device, Tensor, Var};
+use hyperq::nn::{
+    Activation, Adam, AdamSettings, Init, MlpOp, MlpShape, Network, Workspace, forward_candle,
+};
+use hyperq::streams::Streams;
+use proptest::prelude::*;
+use rand::RngExt;
+
+/// The Euclidean distance over the norm of what is expected.
+fn distance(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let square = |x: f64| x * x;
+    let error: f64 = found.iter().zip(expected).map(|(f, e)| square(f64::from(f - e))).sum();
+    let norm: f64 = expected.iter().map(|e| square(f64::from(*e))).sum();
+    (error / norm.max(1e-20)).sqrt()
+}
+
+/// The largest difference: a single output may cancel to nearly 0, where a ratio says nothing.
+fn gap(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max)
+}
+
+fn shapes() -> impl Strategy<Value = MlpShape> {
+    (
+        1usize..30,
+        proptest::collection::vec(1usize..70, 0..4),
+        1usize..6,
+        prop_oneof![Just(Activation::Relu), Just(Activation::Tanh)],
+        any::<bool>(),
+    )
+        .prop_map(|(inputs, mut hidden, outputs, activation, layer_norm)| {
+            if layer_norm {
+                // Normalizing one or two numbers leaves only their signs: a derivative near 0/0.
+                hidden.iter_mut().for_each(|width| *width += 4);
+            }
+            MlpShape { inputs, hidden, outputs, activation, layer_norm }
+        })
+}
+
+fn numbers(seed: u64, what: &str, len: usize) -> Vec<f32> {
+    let mut rng = Streams::new(seed).at(what, 0);
+    (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect()
+}
+
+/// A network with no parameter left at a special value.
+fn network(shape: &MlpShape, members: usize, seed: u64) -> Network {
+    let mut rng = Streams::new(seed).at("weights", 0);
+    let mut network = Network::new(shape.clone(), members, Init::TorchLinear, &mut rng).unwrap();
+    let noise = numbers(seed, "noise", network.params().len());
+    network.params_mut().iter_mut().zip(noise).for_each(|(p, n)| *p += 0.05 * n);
+    network
+}
+
+/// The gradients at the parameters and at x that candle's autograd finds.
+fn autograd(
+    x: &Var,
+    params: &Var,
+    d_outputs: &Tensor,
+    forward: impl Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>,
+) -> [Vec<f32>; 3] {
+    let y = forward(x, params).unwrap();
+    let grads = (&y * d_outputs).unwrap().sum_all().unwrap().backward().unwrap();
+    let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    [flat(&y), flat(grads.get(params).unwrap()), flat(grads.get(x).unwrap())]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn gradients_agree_with_candles_autograd(
+        shape in shapes(),
+        three in any::<bool>(),
+        rows in prop_oneof![Just(1usize), Just(2), Just(512), 3usize..512],
+        seed in any::<u64>(),
+    ) {
+        let members = if three { 3 } else { 1 };
+        let network = network(&shape, members, seed);
+        let x = numbers(seed, "x", rows * shape.inputs);
+        let d = numbers(seed, "d", rows * shape.outputs);
+        let mut workspace = Workspace::default();
+        // A workspace that held something larger must not leak into this pass.
+        let larger = numbers(seed, "larger", (rows + 3) * shape.inputs);
+        network.forward(0, &larger, rows + 3, &mut workspace);
+        let mut grads = vec![f32::NAN; network.params().len()];
+        for member in 0..members {
+            let range = network.range(member);
+            let x_var = Var::from_slice(&x, (rows, shape.inputs), &Device::Cpu).unwrap();
+            let p_var = Var::from_slice(&network.params()[range.clone()], shape.len(), &Device::Cpu).unwrap();
+            let d_tensor = Tensor::from_slice(&d, (rows, shape.outputs), &Device::Cpu).unwrap();
+            let [y, at_params, at_x] =
+                autograd(&x_var, &p_var, &d_tensor, |x, p| forward_candle(&shape, p, x));
+
+            let found = network.forward(member, &x, rows, &mut workspace);
+            prop_assert!(gap(found, &y) < 1e-5);
+            let mut d_x = vec![f32::NAN; x.len()];
+            network.backward(member, &x, rows, &d, Some(&mut grads), Some(&mut d_x), &mut workspace);
+            let d_params = grads[range.clone()].to_vec();
+            prop_assert!(distance(&d_params, &at_params) < 1e-5, "{}", distance(&d_params, &at_params));
+            prop_assert!(distance(&d_x, &at_x) < 1e-5, "{}", distance(&d_x, &at_x));
+
+            // Each flag alone gives the same bytes.
+            let mut alone = vec![f32::NAN; grads.len()];
+            network.backward(member, &x, rows, &d, Some(&mut alone), None, &mut workspace);
+            prop_assert_eq!(&alone[range.clone()], &d_params[..]);
+            prop_assert!(alone[..range.start].iter().chain(&alone[range.end..]).all(|g| g.is_nan()));
+            let mut d_x_alone = vec![f32::NAN; x.len()];
+            network.backward(member, &x, rows, &d, None, Some(&mut d_x_alone), &mut workspace);
+            prop_assert_eq!(&d_x_alone, &d_x);
+
+            // The custom operation is the same network.
+            let op = MlpOp::new(shape.clone()).unwrap();
+            let [op_y, op_params, op_x] = autograd(&x_var, &p_var, &d_tensor, |x, p| op.forward(x, p));
+            prop_assert!(gap(&op_y, &y) < 1e-5);
+            prop_assert_eq!(op_params, d_params);
+            prop_assert_eq!(op_x, d_x);
+        }
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences(shape in shapes(), rows in 1usize..20, seed in any::<u64>()) {
+        let network = network(&shape, 1, seed);
+        let x = numbers(seed, "x", rows * shape.inputs);
+        let d = numbers(seed, "d", rows * shape.outputs);
+        let mut workspace = Workspace::default();
+        network.forward(0, &x, rows, &mut workspace);
+        let mut d_params = vec![0.0; network.params().len()];
+        let mut d_x = vec![0.0; x.len()];
+        network.backward(0, &x, rows, &d, Some(&mut d_params), Some(&mut d_x), &mut workspace);
+
+        // Along a random direction of each, in an f64 network written independently.
+        let wide = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
+        let loss = |params: &[f64], x: &[f64]| -> f64 {
+            let y = reference(&shape, params, x);
+            y.iter().zip(&d).map(|(y, d)| y * f64::from(*d)).sum()
+        };
+        let (params, x) = (wide(network.params()), wide(&x));
+        let shift = |v: &[f64], along: &[f32], step: f64| -> Vec<f64> {
+            v.iter().zip(along).map(|(v, a)| v + step * f64::from(*a)).collect()
+        };
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let norm = |a: &[f32]| dot(a, a).sqrt();
+        let step = 1e-7;
+        for trial in 0..3 {
+            let along = numbers(seed.wrapping_add(trial), "along", params.len());
+            let slope = (loss(&shift(&params, &along, step), &x) - loss(&shift(&params, &along, -step), &x)) / (2.0 * step);
+            let bound = 1e-4 * norm(&d_params) * norm(&along) + 1e-5;
+            prop_assert!((slope - dot(&d_params, &along)).abs() < bound, "{slope} {}", dot(&d_params, &along));
+            let along = numbers(seed.wrapping_add(trial), "along x", x.len());
+            let slope = (loss(&params, &shift(&x, &along, step)) - loss(&params, &shift(&x, &along, -step))) / (2.0 * step);
+            let bound = 1e-4 * norm(&d_x) * norm(&along) + 1e-5;
+            prop_assert!((slope - dot(&d_x, &along)).abs() < bound, "{slope} {}", dot(&d_x, &along));
+        }
+    }
+}
+
+/// The network in f64, straight from the documented formula and layout.
+fn reference(shape: &MlpShape, params: &[f64], x: &[f64]) -> Vec<f64> {
+    let mut outputs = Vec::new();
+    for row in x.chunks(shape.inputs) {
+        let mut h = row.to_vec();
+        let mut rest = params;
+        let mut take = |count: usize| {
+            let (taken, left) = rest.split_at(count);
+            rest = left;
+            taken
+        };
+        for width in &shape.hidden {
+            let (weight, bias) = (take(h.len() * width), take(*width));
+            let mut z: Vec<f64> = (0..*width)
+                .map(|j| {
+                    bias[j]
+                        + h.iter().enumerate().map(|(i, h)| h * weight[i * width + j]).sum::<f64>()
+                })
+                .collect();
+            if shape.layer_norm {
+                let (gain, shift) = (take(*width), take(*width));
+                let mean = z.iter().sum::<f64>() / *width as f64;
+                let variance = z.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / *width as f64;
+                for (j, z) in z.iter_mut().enumerate() {
+                    *z = gain[j] * (*z - mean) / (variance + 1e-5).sqrt() + shift[j];
+                }
+            }
+            h = match shape.activation {
+                Activation::Relu => z.iter().map(|z| z.max(0.0)).collect(),
+                Activation::Tanh => z.iter().map(|z| z.tanh()).collect(),
+            };
+        }
+        let (weight, bias) = (take(h.len() * shape.outputs), take(shape.outputs));
+        outputs.extend((0..shape.outputs).map(|j| {
+            bias[j]
+                + h.iter().enumerate().map(|(i, h)| h * weight[i * shape.outputs + j]).sum::<f64>()
+        }));
+    }
+    outputs
+}
+
+#[test]
+fn ten_steps_agree_with_pytorch() {
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        settings: AdamSettings,
+        weights: Vec<Vec<f32>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Fixture {
+        start: Vec<f32>,
+        gradients: Vec<Vec<f32>>,
+        cases: Vec<Case>,
+    }
+    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/adam.json")).unwrap();
+    assert_eq!((fixture.cases.len(), fixture.gradients.len()), (4, 10));
+    for case in fixture.cases {
+        let mut params = fixture.start.clone();
+        let mut adam = Adam::new(case.settings, params.len()).unwrap();
+        for (step, (gradient, expected)) in fixture.gradients.iter().zip(&case.weights).enumerate()
+        {
+            adam.step(&mut params, gradient);
+            for (found, expected) in params.iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() < 1e-6,
+                    "{} step {step}: {found} {expected}",
+                    case.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_derivative_of_relu_at_zero_is_zero() {
+    let shape = MlpShape { inputs: 1, hidden: vec![1], outputs: 1, ..MlpShape::default() };
+    let mut network = network(&shape, 1, 1);
+    network.params_mut().copy_from_slice(&[1.0, 0.0, 1.0, 0.0]);
+    let mut workspace = Workspace::default();
+    network.forward(0, &[0.0], 1, &mut workspace);
+    let mut d_x = [f32::NAN];
+    network.backward(0, &[0.0], 1, &[1.0], None, Some(&mut d_x), &mut workspace);
+    assert_eq!(d_x, [0.0]);
+}
