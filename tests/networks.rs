@@ -108,7 +108,10 @@ proptest! {
             network.backward(member, &x, rows, &d, Some(&mut grads), Some(&mut d_x), &mut workspace);
             let d_params = grads[range.clone()].to_vec();
             prop_assert!(distance(&d_params, &at_params) < 1e-5, "{}", distance(&d_params, &at_params));
-            prop_assert!(distance(&d_x, &at_x) < 1e-5, "{}", distance(&d_x, &at_x));
+            // The gradient at one or two inputs is a sum that may cancel to nearly 0: beside the ratio,
+            // a difference of the order of the terms' rounding (and the tanh's error) is allowed.
+            let (ratio, apart) = (distance(&d_x, &at_x), gap(&d_x, &at_x));
+            prop_assert!(ratio < 1e-5 || apart < 3e-7, "{ratio} {apart}");
 
             // Each flag alone gives the same bytes.
             let mut alone = vec![f32::NAN; grads.len()];
