@@ -1,5 +1,6 @@
 //! A loop of your own around a study: several trials at once, told in whatever order they finish,
-//! some of which fail.
+//! some of which fail. The order depends on the machine, and so does the result; a loop that tells in a
+//! fixed order is reproducible.
 //!
 //!     cargo run --release --example ask-tell-loop
 
