@@ -20,7 +20,7 @@ fn problem() -> Problem {
 
 fn discrete(name: &str) -> Discrete {
     match Strategy::named(name).unwrap() {
-        Strategy::Q(discrete) => discrete,
+        Strategy::Q(discrete) => *discrete,
         other => panic!("{other:?} is no Q-learning"),
     }
 }
@@ -29,7 +29,7 @@ fn discrete(name: &str) -> Discrete {
 fn refused(name: &str, change: impl FnOnce(&mut Discrete)) -> String {
     let mut strategy = discrete(name);
     change(&mut strategy);
-    match Strategy::Q(strategy.clone()).build(&problem(), Streams::new(0)) {
+    match Strategy::Q(Box::new(strategy.clone())).build(&problem(), Streams::new(0)) {
         Ok(_) => panic!("{strategy:?} was built"),
         Err(error) => error.to_string(),
     }
@@ -86,7 +86,7 @@ fn negative_regret_needs_the_optimum() {
     assert_says(&message, &["reward `negative-regret` cannot be built", "optimum is not known"]);
     let known = Problem { optimum: Some(Direction::Minimize.score(0.0).unwrap()), ..problem() };
     let strategy = Discrete { reward, ..discrete("table-select-greedy") };
-    assert!(Strategy::Q(strategy).build(&known, Streams::new(0)).is_ok());
+    assert!(Strategy::Q(Box::new(strategy)).build(&known, Streams::new(0)).is_ok());
 }
 
 #[test]
@@ -215,8 +215,10 @@ fn unusual_settings_in_range_are_not_refused() {
     let mut strategy = discrete("dqn-refine-softmax");
     strategy.agent =
         QLearning { value: ValueConfig::Dqn(dqn), steps: 3, discount: 1.0, ..strategy.agent };
-    let mut study =
-        Study::builder(problem().space).configured(Strategy::Q(strategy)).build().unwrap();
+    let mut study = Study::builder(problem().space)
+        .configured(Strategy::Q(Box::new(strategy)))
+        .build()
+        .unwrap();
     study.optimize(12, |trial| trial.float("x")).unwrap();
 }
 
