@@ -12,6 +12,8 @@ mod epsilon_greedy;
 mod greedy;
 mod schedule;
 mod softmax;
+#[cfg(test)]
+mod tests;
 mod thompson;
 mod ucb;
 

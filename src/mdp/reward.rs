@@ -151,6 +151,82 @@ fn normal_quantile(p: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::{Grid, GridSize, Parameter, SearchSpace};
+    use crate::trial::{Direction, Outcome, Trial, TrialId};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    /// The rewards of trials with these scores, `None` where one failed.
+    fn rewards(kind: RewardKind, normalization: Normalization, scores: &[Option<f64>]) -> Vec<f32> {
+        let space = SearchSpace::new([Parameter::int("x", 0, 9)]).unwrap();
+        let grid = Arc::new(Grid::new(&space, GridSize::Resolution(10)).unwrap());
+        let mut ledger = Ledger::new(Arc::clone(&grid));
+        for (id, score) in scores.iter().enumerate() {
+            let outcome = match score {
+                Some(score) => Outcome::Complete(Direction::Maximize.score(*score).unwrap()),
+                None => Outcome::Failed("out of memory".into()),
+            };
+            let configuration = grid.get(id % 10).clone();
+            ledger.push(&Trial { id: TrialId(id as u64), configuration, outcome });
+        }
+        Reward { kind, normalization }.of(&ledger, Direction::Maximize.score(60.0).ok())
+    }
+
+    const NORMALIZATIONS: [Normalization; 3] =
+        [Normalization::None, Normalization::Standard, Normalization::Rank];
+
+    proptest! {
+        #[test]
+        fn rewards_keep_their_promises(
+            scores in prop::collection::vec(prop::option::weighted(0.8, -50i32..50), 1..40),
+        ) {
+            let of = |f: fn(f64) -> f64| -> Vec<Option<f64>> {
+                scores.iter().map(|s| s.map(|s| f(f64::from(s)))).collect()
+            };
+            let plain = of(|s| s);
+            // Ranks do not change under a strictly increasing transformation.
+            for kind in [RewardKind::Score, RewardKind::Improvement] {
+                let expected = rewards(kind, Normalization::Rank, &plain);
+                prop_assert_eq!(&expected, &rewards(kind, Normalization::Rank, &of(f64::exp)));
+                prop_assert_eq!(&expected, &rewards(kind, Normalization::Rank, &of(|s| s.powi(3) - 7.0)));
+            }
+            for normalization in NORMALIZATIONS {
+                let score = rewards(RewardKind::Score, normalization, &plain);
+                for (i, a) in plain.iter().enumerate() {
+                    for (j, b) in plain.iter().enumerate() {
+                        // More is rewarded with more, and no failure with more than a complete trial.
+                        match (a, b) {
+                            (Some(a), Some(b)) if a > b => prop_assert!(score[i] > score[j]),
+                            (None, _) => prop_assert!(score[i] <= score[j]),
+                            _ => {}
+                        }
+                    }
+                }
+                let gain = rewards(RewardKind::Improvement, normalization, &plain);
+                prop_assert!(gain[0] == 0.0 && gain.iter().all(|g| *g >= 0.0));
+                let mut best = f64::NEG_INFINITY;
+                for (gain, score) in gain.iter().zip(&plain) {
+                    // There is no gain where the incumbent stays.
+                    prop_assert!(*gain == 0.0 || score.is_some_and(|score| score > best));
+                    best = best.max(score.unwrap_or(f64::NEG_INFINITY));
+                }
+                let regret = rewards(RewardKind::NegativeRegret, normalization, &plain);
+                prop_assert!(regret.iter().all(|r| *r <= 0.0));
+            }
+        }
+    }
+
+    #[test]
+    fn gains_and_regrets_without_normalization_are_differences_of_scores() {
+        let scores = [Some(1.0), Some(4.0), None, Some(3.0), Some(4.5)];
+        let none = Normalization::None;
+        assert_eq!(rewards(RewardKind::Improvement, none, &scores), [0.0, 3.0, 0.0, 0.0, 0.5]);
+        assert_eq!(
+            rewards(RewardKind::NegativeRegret, none, &scores),
+            [-59.0, -56.0, -59.0, -57.0, -55.5]
+        );
+        assert_eq!(rewards(RewardKind::Score, none, &[None, None]), [0.0, 0.0]);
+    }
 
     #[test]
     fn normal_scores_match_their_definition() {
