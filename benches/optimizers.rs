@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use hyperq::optimizer::{Context, Discrete, Optimizer, Problem};
+use hyperq::optimizer::{Context, Optimizer, Problem};
 use hyperq::persist::Snapshot;
 use hyperq::space::{Grid, GridSize, Parameter, SearchSpace};
 use hyperq::strategy::{Strategy, registry};
@@ -29,8 +29,8 @@ fn problem() -> Problem {
 /// The strategy with a single update a trial, which reaches the same kind of state in less time.
 fn hasty(strategy: &Strategy) -> Strategy {
     let mut strategy = strategy.clone();
-    if let Strategy::Q(Discrete { agent, .. }) = &mut strategy {
-        match &mut agent.value {
+    if let Strategy::Q(discrete) = &mut strategy {
+        match &mut discrete.agent.value {
             ValueConfig::Table(_) => {}
             ValueConfig::Dqn(network) => network.updates_per_trial = 1,
             ValueConfig::Ensemble(ensemble) => ensemble.network.updates_per_trial = 1,

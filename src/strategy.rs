@@ -34,7 +34,7 @@ pub enum Strategy {
         size: GridSize,
     },
     /// Q-learning over a grid.
-    Q(Discrete),
+    Q(Box<Discrete>),
 }
 
 /// What a registered strategy works on.
@@ -129,14 +129,14 @@ fn registered(framing: FramingConfig, value: ValueConfig, exploration: Explorati
         name: format!("{}-{}-{}", value.name(), framing.name(), exploration.name()),
         kind: Kind::Discrete,
         summary: format!("{what}; {how}; {} exploration", exploration.name()),
-        strategy: Strategy::Q(Discrete {
+        strategy: Strategy::Q(Box::new(Discrete {
             framing,
             reward: Reward::default(),
             agent: QLearning { value, exploration, discount, steps: 1 },
             grid: DEFAULT_GRID,
             design: Design::Sobol,
             design_trials: 5,
-        }),
+        })),
     }
 }
 

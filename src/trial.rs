@@ -28,23 +28,24 @@ impl Direction {
                 "the objective must be a finite number, found {value}"
             )));
         }
+        // Adding 0.0 turns -0.0 into 0.0, so that equal scores are equal in every order too.
         Ok(Score(match self {
-            Self::Minimize => -value,
-            Self::Maximize => value,
+            Self::Minimize => -value + 0.0,
+            Self::Maximize => value + 0.0,
         }))
     }
 
     /// The value of a score, in the objective's own unit: the inverse of [`Direction::score`].
     pub fn value(self, score: Score) -> f64 {
         match self {
-            Self::Minimize => -score.0,
-            Self::Maximize => score.0,
+            Self::Minimize => -score.0 + 0.0,
+            Self::Maximize => score.0 + 0.0,
         }
     }
 }
 
 /// A finite number of which more is always better: the sign of the direction is applied once, when a
-/// trial is told.
+/// trial is told. It is never -0.0.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Score(f64);
 
@@ -148,5 +149,77 @@ impl History {
     /// The best trial so far, the first among equals; `None` where none is complete.
     pub fn incumbent(&self) -> Option<&Trial> {
         self.incumbent.map(|index| &self.trials[index])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::{Parameter, SearchSpace};
+    use std::cmp::Ordering;
+
+    fn trial(id: u64, outcome: Outcome) -> Trial {
+        let space = SearchSpace::new([Parameter::float("x", 0.0, 1.0)]).unwrap();
+        Trial { id: TrialId(id), configuration: space.from_unit(&[0.5]), outcome }
+    }
+
+    fn complete(id: u64, direction: Direction, value: f64) -> Trial {
+        trial(id, Outcome::Complete(direction.score(value).unwrap()))
+    }
+
+    #[test]
+    fn zeros_of_either_sign_are_one_score_and_one_value() {
+        for direction in [Direction::Minimize, Direction::Maximize] {
+            let (minus, plus) = (direction.score(-0.0).unwrap(), direction.score(0.0).unwrap());
+            assert_eq!(minus, plus);
+            assert_eq!(minus.cmp(&plus), Ordering::Equal);
+            assert_eq!(minus.partial_cmp(&plus), Some(Ordering::Equal));
+            assert!(direction.value(plus).is_sign_positive());
+            assert!(direction.value(minus).is_sign_positive());
+        }
+    }
+
+    #[test]
+    fn more_score_is_better_in_both_directions_and_values_come_back() {
+        let (low, high) = (Direction::Minimize.score(1.0), Direction::Minimize.score(2.0));
+        assert!(low.unwrap() > high.unwrap());
+        let (low, high) = (Direction::Maximize.score(1.0), Direction::Maximize.score(2.0));
+        assert!(low.unwrap() < high.unwrap());
+        for direction in [Direction::Minimize, Direction::Maximize] {
+            for value in [1.5, -1.5, f64::MIN, f64::MAX, f64::MIN_POSITIVE, 5e-324] {
+                assert_eq!(direction.value(direction.score(value).unwrap()), value);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_have_no_score() {
+        for (value, found) in
+            [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf")]
+        {
+            for direction in [Direction::Minimize, Direction::Maximize] {
+                assert_eq!(
+                    direction.score(value).unwrap_err().to_string(),
+                    format!(
+                        "evaluation failed: the objective must be a finite number, found {found}"
+                    )
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_incumbent_is_the_first_of_the_best_and_never_a_failure() {
+        let mut history = History::default();
+        assert!(history.is_empty() && history.incumbent().is_none());
+        history.push(trial(0, Outcome::Failed("broken".into())));
+        assert!(history.incumbent().is_none());
+        for (id, value, best) in [(3, 2.0, 3), (1, 3.0, 3), (4, 1.0, 4), (2, 1.0, 4)] {
+            history.push(complete(id, Direction::Minimize, value));
+            assert_eq!(history.incumbent().unwrap().id, TrialId(best));
+        }
+        history.push(trial(5, Outcome::Failed("broken".into())));
+        assert_eq!(history.incumbent().unwrap().id, TrialId(4));
+        assert_eq!(history.len(), 6);
     }
 }

@@ -17,6 +17,12 @@ fn distance(found: &[f32], expected: &[f32]) -> f64 {
     (error / norm.max(1e-20)).sqrt()
 }
 
+/// The largest difference: a single output may cancel to nearly 0, where a ratio says nothing.
+fn gap(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max)
+}
+
 fn shapes() -> impl Strategy<Value = MlpShape> {
     (
         1usize..30,
@@ -46,6 +52,13 @@ fn network(shape: &MlpShape, members: usize, seed: u64) -> Network {
     let noise = numbers(seed, "noise", network.params().len());
     network.params_mut().iter_mut().zip(noise).for_each(|(p, n)| *p += 0.05 * n);
     network
+}
+
+/// Whether some ReLU stands so near its kink that rounding decides its derivative, which two correct
+/// implementations then may take from different sides.
+fn at_a_kink(shape: &MlpShape, params: &[f32], x: &[f32]) -> bool {
+    let wide = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
+    shape.activation == Activation::Relu && reference(shape, &wide(params), &wide(x)).1 < 3e-6
 }
 
 /// The gradients at the parameters and at x that candle's autograd finds.
@@ -82,6 +95,7 @@ proptest! {
         let mut grads = vec![f32::NAN; network.params().len()];
         for member in 0..members {
             let range = network.range(member);
+            prop_assume!(!at_a_kink(&shape, &network.params()[range.clone()], &x));
             let x_var = Var::from_slice(&x, (rows, shape.inputs), &Device::Cpu).unwrap();
             let p_var = Var::from_slice(&network.params()[range.clone()], shape.len(), &Device::Cpu).unwrap();
             let d_tensor = Tensor::from_slice(&d, (rows, shape.outputs), &Device::Cpu).unwrap();
@@ -89,12 +103,15 @@ proptest! {
                 autograd(&x_var, &p_var, &d_tensor, |x, p| forward_candle(&shape, p, x));
 
             let found = network.forward(member, &x, rows, &mut workspace);
-            prop_assert!(distance(found, &y) < 1e-5);
+            prop_assert!(gap(found, &y) < 1e-5);
             let mut d_x = vec![f32::NAN; x.len()];
             network.backward(member, &x, rows, &d, Some(&mut grads), Some(&mut d_x), &mut workspace);
             let d_params = grads[range.clone()].to_vec();
             prop_assert!(distance(&d_params, &at_params) < 1e-5, "{}", distance(&d_params, &at_params));
-            prop_assert!(distance(&d_x, &at_x) < 1e-5, "{}", distance(&d_x, &at_x));
+            // The gradient at one or two inputs is a sum that may cancel to nearly 0: beside the ratio,
+            // a difference of the order of the terms' rounding (and the tanh's error) is allowed.
+            let (ratio, apart) = (distance(&d_x, &at_x), gap(&d_x, &at_x));
+            prop_assert!(ratio < 1e-5 || apart < 3e-7, "{ratio} {apart}");
 
             // Each flag alone gives the same bytes.
             let mut alone = vec![f32::NAN; grads.len()];
@@ -108,7 +125,7 @@ proptest! {
             // The custom operation is the same network.
             let op = MlpOp::new(shape.clone()).unwrap();
             let [op_y, op_params, op_x] = autograd(&x_var, &p_var, &d_tensor, |x, p| op.forward(x, p));
-            prop_assert!(distance(&op_y, &y) < 1e-5);
+            prop_assert!(gap(&op_y, &y) < 1e-5);
             prop_assert_eq!(op_params, d_params);
             prop_assert_eq!(op_x, d_x);
         }
@@ -119,6 +136,7 @@ proptest! {
         let network = network(&shape, 1, seed);
         let x = numbers(seed, "x", rows * shape.inputs);
         let d = numbers(seed, "d", rows * shape.outputs);
+        prop_assume!(!at_a_kink(&shape, network.params(), &x));
         let mut workspace = Workspace::default();
         network.forward(0, &x, rows, &mut workspace);
         let mut d_params = vec![0.0; network.params().len()];
@@ -128,7 +146,7 @@ proptest! {
         // Along a random direction of each, in an f64 network written independently.
         let wide = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
         let loss = |params: &[f64], x: &[f64]| -> f64 {
-            let y = reference(&shape, params, x);
+            let (y, _) = reference(&shape, params, x);
             y.iter().zip(&d).map(|(y, d)| y * f64::from(*d)).sum()
         };
         let (params, x) = (wide(network.params()), wide(&x));
@@ -151,9 +169,11 @@ proptest! {
     }
 }
 
-/// The network in f64, straight from the documented formula and layout.
-fn reference(shape: &MlpShape, params: &[f64], x: &[f64]) -> Vec<f64> {
+/// The network in f64, straight from the documented formula and layout: its outputs, and the smallest
+/// size of a number that an activation was taken of.
+fn reference(shape: &MlpShape, params: &[f64], x: &[f64]) -> (Vec<f64>, f64) {
     let mut outputs = Vec::new();
+    let mut nearest = f64::INFINITY;
     for row in x.chunks(shape.inputs) {
         let mut h = row.to_vec();
         let mut rest = params;
@@ -178,6 +198,7 @@ fn reference(shape: &MlpShape, params: &[f64], x: &[f64]) -> Vec<f64> {
                     *z = gain[j] * (*z - mean) / (variance + 1e-5).sqrt() + shift[j];
                 }
             }
+            nearest = z.iter().fold(nearest, |nearest, z| nearest.min(z.abs()));
             h = match shape.activation {
                 Activation::Relu => z.iter().map(|z| z.max(0.0)).collect(),
                 Activation::Tanh => z.iter().map(|z| z.tanh()).collect(),
@@ -189,7 +210,7 @@ fn reference(shape: &MlpShape, params: &[f64], x: &[f64]) -> Vec<f64> {
                 + h.iter().enumerate().map(|(i, h)| h * weight[i * shape.outputs + j]).sum::<f64>()
         }));
     }
-    outputs
+    (outputs, nearest)
 }
 
 #[test]

@@ -19,7 +19,8 @@ use super::{Failure, print};
 
 /// Compare strategies on surfaces and write a report
 ///
-/// Without arguments: every strategy on the default surfaces.
+/// Without arguments: one strategy of each kind on every built-in surface, in about two minutes. With
+/// surfaces but no strategies: every registered strategy on them.
 #[derive(Args)]
 pub struct Compare {
     /// A built-in surface, a directory of tables, or one table of it as DIR#TASK; repeatable
@@ -34,7 +35,7 @@ pub struct Compare {
     /// Trials of a run [default: 30]
     #[arg(long, value_name = "N")]
     trials: Option<usize>,
-    /// Runs of each strategy on each surface [default: 5]
+    /// Runs of each strategy on each surface [default: 3]
     #[arg(long, value_name = "N")]
     seeds: Option<usize>,
     /// The master seed [default: 0]
@@ -60,10 +61,27 @@ enum Format {
     Json,
 }
 
-/// The surfaces of the comparison without arguments.
-fn default_surfaces() -> Vec<String> {
-    surface::builtin_names()
-}
+/// The strategies of the comparison without arguments: the baselines, and each exploration policy on
+/// each value function and framing that it tells something of. All of them would take a quarter of an
+/// hour.
+const DEFAULT_STRATEGIES: [&str; 16] = [
+    "random",
+    "grid",
+    "sobol",
+    "table-refine-epsilon-greedy",
+    "table-refine-softmax",
+    "table-refine-ucb",
+    "dqn-select-epsilon-greedy",
+    "dqn-select-softmax",
+    "dqn-select-ucb",
+    "dqn-refine-greedy",
+    "dqn-refine-epsilon-greedy",
+    "dqn-refine-softmax",
+    "dqn-refine-ucb",
+    "ensemble-select-ucb",
+    "ensemble-select-thompson",
+    "ensemble-refine-thompson",
+];
 
 impl Compare {
     /// Runs the comparison, writes the files and prints the table.
@@ -128,8 +146,10 @@ impl Compare {
         if names.is_empty() {
             names.clone_from(&config.surfaces);
         }
+        let nothing_named =
+            names.is_empty() && self.strategies.is_empty() && config.strategies.is_empty();
         if names.is_empty() {
-            names = default_surfaces();
+            names = surface::builtin_names();
         }
         let mut surfaces: Vec<Arc<dyn Surface>> = Vec::new();
         for name in distinct(&names) {
@@ -143,6 +163,12 @@ impl Compare {
                 .map_err(Failure::usage)?
         } else if !config.strategies.is_empty() {
             config.strategies.clone()
+        } else if nothing_named {
+            DEFAULT_STRATEGIES
+                .into_iter()
+                .map(Entrant::named)
+                .collect::<Result<_, _>>()
+                .map_err(Failure::usage)?
         } else {
             registry()
                 .iter()

@@ -46,13 +46,13 @@ pub struct Plan {
 }
 
 impl Default for Plan {
-    /// Nothing to run yet; 30 trials, 5 seeds, master seed 0, one job for each core.
+    /// Nothing to run yet; 30 trials, 3 seeds, master seed 0, one job for each core.
     fn default() -> Self {
         Self {
             surfaces: Vec::new(),
             strategies: Vec::new(),
             trials: 30,
-            seeds: 5,
+            seeds: 3,
             seed: 0,
             jobs: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
         }

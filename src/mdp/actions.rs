@@ -72,9 +72,10 @@ impl ActionSet {
     /// The actions in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(index, &word)| {
-            std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1)))
-                .take_while(|rest| *rest != 0)
-                .map(move |rest| 64 * index + rest.trailing_zeros() as usize)
+            // Each step clears the lowest bit.
+            let rest = |word: u64| (word != 0).then_some(word);
+            std::iter::successors(rest(word), move |word| rest(word & (word - 1)))
+                .map(move |word| 64 * index + word.trailing_zeros() as usize)
         })
     }
 

@@ -353,9 +353,12 @@ impl Domain {
                 match step {
                     None => Ok(Value::Float(x)),
                     Some(step) => {
-                        let k = ((x - low) / step).round();
-                        let on = step_value(*low, *high, *step, k as u64);
-                        if (x - on).abs() > 1e-9 * (high - low) {
+                        let k = ((x - low) / step).round() as u64;
+                        let on = step_value(*low, *high, *step, k);
+                        // `step_value` clamps to `high`, which is a level only where a step ends there.
+                        if k > float_steps(*low, *high, *step)
+                            || (x - on).abs() > 1e-9 * (high - low)
+                        {
                             return Err(Error::configuration(
                                 name,
                                 format!("must be {low} plus a multiple of {step}"),
@@ -483,4 +486,77 @@ fn cell(u: f64, count: u64) -> u64 {
 
 fn log_edges(low: i64, high: i64) -> (f64, f64) {
     ((low as f64 - 0.5).ln(), (high as f64 + 0.5).ln())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stepped(high: f64, step: f64) -> Domain {
+        Domain::Float { low: 0.0, high, log: false, step: Some(step) }
+    }
+
+    #[test]
+    fn the_upper_bound_is_admitted_only_where_a_step_ends_there() {
+        let error = stepped(1.0, 0.6).admit("x", Value::Float(1.0)).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "configuration: parameter `x`: must be 0 plus a multiple of 0.6, found 1"
+        );
+        assert_eq!(stepped(1.0, 0.6).admit("x", Value::Float(0.6)).unwrap(), Value::Float(0.6));
+        // 3 * 0.1 > 0.3 in 64-bit floats: the last level is the bound itself.
+        assert_eq!(stepped(0.3, 0.1).cardinality(), Some(4));
+        assert_eq!(stepped(0.3, 0.1).admit("x", Value::Float(0.3)).unwrap(), Value::Float(0.3));
+    }
+
+    #[test]
+    fn a_stepped_float_is_put_on_its_step() {
+        let printed = 0.7 + 1e-12;
+        let Value::Float(value) = stepped(1.0, 0.1).admit("x", Value::Float(printed)).unwrap()
+        else {
+            panic!("a float domain admits floats");
+        };
+        assert_eq!(value, 7.0 * 0.1);
+        assert!(stepped(1.0, 0.1).admit("x", Value::Float(0.75)).is_err());
+    }
+
+    #[test]
+    fn parsing_takes_what_tables_print_and_refuses_the_rest() {
+        let int = Domain::Int { low: 0, high: 10, log: false, step: 2 };
+        assert_eq!(int.parse("n", "4").unwrap(), Value::Int(4));
+        assert_eq!(int.parse("n", "4.0").unwrap(), Value::Int(4));
+        for text in ["4.5", "3", "12", "", "nan", "1e300"] {
+            assert!(int.parse("n", text).is_err(), "`{text}` was read");
+        }
+        let float = Domain::Float { low: 1e-3, high: 1.0, log: true, step: None };
+        assert_eq!(float.parse("x", "1e-2").unwrap(), Value::Float(0.01));
+        for text in ["0", "2", "inf", "NaN", "x", ""] {
+            assert!(float.parse("x", text).is_err(), "`{text}` was read");
+        }
+        let choice = Domain::Categorical { choices: vec![true.into(), "b".into(), Choice::Null] };
+        assert_eq!(choice.parse("c", "null").unwrap(), Value::Category(2));
+        assert_eq!(
+            choice.parse("c", "B").unwrap_err().to_string(),
+            "configuration: parameter `c`: must be one of `true`, `b`, `null`, found `B`"
+        );
+    }
+
+    #[test]
+    fn levels_span_the_domain_and_never_repeat() {
+        let float = Domain::Float { low: 1e-2, high: 1e2, log: true, step: None };
+        assert_eq!(float.levels(5).first(), Some(&Value::Float(1e-2)));
+        assert_eq!(float.levels(5).last(), Some(&Value::Float(1e2)));
+        assert_eq!(float.levels(1).len(), 1);
+        let int = Domain::Int { low: 1, high: 100, log: true, step: 1 };
+        assert_eq!(int.levels(100).len(), 100);
+        let coarse = int.levels(99);
+        assert!(coarse.windows(2).all(|pair| pair[0] != pair[1]), "{coarse:?}");
+        assert_eq!(stepped(1.0, 0.25).levels(9).len(), 5);
+    }
+
+    #[test]
+    #[should_panic(expected = "of another kind than its domain")]
+    fn a_value_of_another_kind_has_no_place() {
+        stepped(1.0, 0.5).to_unit(Value::Int(1));
+    }
 }

@@ -34,6 +34,8 @@ pub struct Grid {
     encoding: Vec<f32>,
     /// `rows x 2 parameters`, made when first asked for; `NO_MOVE` where there is none.
     moves: OnceLock<Vec<u32>>,
+    /// Every configuration's point of the unit cube, row by row, made when first asked for.
+    units: OnceLock<Vec<f64>>,
 }
 
 const NO_MOVE: u32 = u32::MAX;
@@ -136,7 +138,14 @@ impl Grid {
             .enumerate()
             .map(|(i, configuration)| (configuration.clone(), i as u32))
             .collect();
-        Self { space: space.clone(), configurations, index, encoding, moves: OnceLock::new() }
+        Self {
+            space: space.clone(),
+            configurations,
+            index,
+            encoding,
+            moves: OnceLock::new(),
+            units: OnceLock::new(),
+        }
     }
 
     /// The space.
@@ -181,9 +190,19 @@ impl Grid {
         self.configurations
             .iter()
             .enumerate()
-            .filter_map(|(index, row)| Some((self.distance(configuration, &unit, row)?, index)))
+            .filter_map(|(index, row)| {
+                Some((self.distance(configuration, &unit, row, self.unit(index))?, index))
+            })
             .min_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, index)| index)
+    }
+
+    /// The point of the unit cube of a configuration of the grid.
+    fn unit(&self, index: usize) -> &[f64] {
+        let units = self.units.get_or_init(|| {
+            self.configurations.iter().flat_map(|row| self.space.to_unit(row)).collect()
+        });
+        &units[index * self.space.len()..][..self.space.len()]
     }
 
     /// The squared distance of [`Grid::nearest`], `None` where other parameters are active.
@@ -192,6 +211,7 @@ impl Grid {
         configuration: &Configuration,
         unit: &[f64],
         row: &Configuration,
+        row_unit: &[f64],
     ) -> Option<f64> {
         let category = unit.len() as f64 + 1.0;
         let mut sum = 0.0;
@@ -200,9 +220,7 @@ impl Grid {
                 (None, None) => 0.0,
                 (Some(a), Some(b)) if a == b => 0.0,
                 (Some(Value::Category(_)), Some(Value::Category(_))) => category,
-                (Some(_), Some(b)) => {
-                    (unit[i] - self.space.parameters()[i].domain.to_unit(*b)).powi(2)
-                }
+                (Some(_), Some(_)) => (unit[i] - row_unit[i]).powi(2),
                 _ => return None,
             };
         }
@@ -215,7 +233,9 @@ impl Grid {
     }
 
     /// Where one move leads: move `2 p` takes parameter `p` to its next lower level in the grid,
-    /// `2 p + 1` to its next higher one; the choices of a categorical lie on a circle.
+    /// `2 p + 1` to its next higher one. Three or more choices of a categorical lie on a circle, so that
+    /// both moves exist from each; two choices lie on a line, where the circle's two moves would lead
+    /// to the same place.
     ///
     /// Other parameters keep their values. Where the grid lacks that configuration (a choice that
     /// activates other parameters, a row that is missing), the move leads to the nearest one that has
@@ -269,15 +289,13 @@ impl Grid {
             .map(|(value, parameter)| value.map_or(0.5, |value| parameter.domain.to_unit(value)))
             .collect();
         let category = self.space.len() as f64 + 1.0;
-        let distance = |other: &Configuration| -> f64 {
+        let distance = |other: &Configuration, other_unit: &[f64]| -> f64 {
             (0..values.len())
                 .map(|i| match (values[i], other.values()[i]) {
                     (None, None) => 0.0,
                     (Some(a), Some(b)) if a == b => 0.0,
                     (Some(Value::Category(_)), Some(Value::Category(_))) => category,
-                    (_, Some(b)) => {
-                        (unit[i] - self.space.parameters()[i].domain.to_unit(b)).powi(2)
-                    }
+                    (_, Some(_)) => (unit[i] - other_unit[i]).powi(2),
                     (Some(_), None) => 0.25,
                 })
                 .sum()
@@ -286,7 +304,7 @@ impl Grid {
             .iter()
             .enumerate()
             .filter(|(_, other)| other.values()[p] == Some(value))
-            .map(|(index, other)| (distance(other), index))
+            .map(|(index, other)| (distance(other, self.unit(index)), index))
             .min_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, index)| index)
     }
@@ -298,7 +316,7 @@ fn neighbour(levels: &[Value], value: Value, up: bool) -> Option<Value> {
     let to = match (value, up) {
         (_, true) if at < last => at + 1,
         (_, false) if at > 0 => at - 1,
-        (Value::Category(_), true) if last > 0 => 0,
+        (Value::Category(_), true) if last > 1 => 0,
         (Value::Category(_), false) if last > 1 => last,
         _ => return None,
     };
@@ -361,4 +379,71 @@ fn scattered(space: &SearchSpace, limit: usize) -> Vec<Configuration> {
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Parameter;
+    use super::*;
+
+    fn circle(choices: i64) -> Grid {
+        let space = SearchSpace::new([Parameter::categorical("c", 0..choices)]).unwrap();
+        Grid::new(&space, GridSize::Resolution(2)).unwrap()
+    }
+
+    #[test]
+    fn choices_lie_on_a_circle_without_two_moves_to_the_same_place() {
+        let moves = |grid: &Grid| -> Vec<[Option<usize>; 2]> {
+            (0..grid.len()).map(|row| [grid.step(row, 0), grid.step(row, 1)]).collect()
+        };
+        assert_eq!(moves(&circle(1)), [[None, None]]);
+        assert_eq!(moves(&circle(2)), [[None, Some(1)], [Some(0), None]]);
+        assert_eq!(moves(&circle(3)), [[Some(2), Some(1)], [Some(0), Some(2)], [Some(1), Some(0)]]);
+    }
+
+    #[test]
+    fn the_nearest_configuration_is_that_of_a_direct_search() {
+        let space = SearchSpace::new([
+            Parameter::categorical("kernel", ["rbf", "poly", "linear"]),
+            Parameter::float("C", 0.01, 100.0).log(),
+            Parameter::float("gamma", 0.001, 10.0).log().when("kernel", ["rbf"]),
+        ])
+        .unwrap();
+        let grid = Grid::new(&space, GridSize::Resolution(4)).unwrap();
+        for trial in 0..200 {
+            let point = space.sample(&mut Streams::new(1).at("point", trial));
+            let unit = space.to_unit(&point);
+            // Every kernel has rows with its parameters, so the nearest row has the same kernel.
+            let expected = (0..grid.len())
+                .filter(|&row| grid.get(row).values()[0] == point.values()[0])
+                .map(|row| {
+                    let place = space.to_unit(grid.get(row));
+                    (unit.iter().zip(place).map(|(a, b)| (a - b).powi(2)).sum::<f64>(), row)
+                })
+                .min_by(|a, b| a.0.total_cmp(&b.0))
+                .unwrap()
+                .1;
+            assert_eq!(grid.nearest(&point), Some(expected), "{point}");
+        }
+        let own: Vec<_> = grid.configurations().iter().map(|row| grid.nearest(row)).collect();
+        assert_eq!(own, (0..grid.len()).map(Some).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_move_that_activates_other_parameters_leads_to_the_nearest_row_with_the_new_value() {
+        let space = SearchSpace::new([
+            Parameter::categorical("kernel", ["linear", "rbf", "poly"]),
+            Parameter::int("C", 0, 2),
+            Parameter::int("gamma", 0, 1).when("kernel", ["rbf"]),
+        ])
+        .unwrap();
+        let grid = Grid::new(&space, GridSize::Resolution(3)).unwrap();
+        assert_eq!(grid.len(), 3 + 3 * 2 + 3);
+        for row in 0..3 {
+            let to = grid.get(grid.step(row, 1).unwrap());
+            assert_eq!(to.text("kernel").unwrap(), "rbf");
+            assert_eq!(to.int("C").unwrap(), grid.get(row).int("C").unwrap());
+            assert_eq!((grid.step(row, 4), grid.step(row, 5)), (None, None), "gamma is inactive");
+        }
+    }
 }

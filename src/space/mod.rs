@@ -43,7 +43,7 @@ pub struct Parameter {
     /// The values.
     pub domain: Domain,
     /// For each parent the choices for which this parameter is active; all must hold. Empty: always
-    /// active.
+    /// active. A [`SearchSpace`] holds them in the order of the parents' names.
     pub condition: Vec<(String, Vec<Choice>)>,
 }
 
@@ -162,7 +162,12 @@ impl SearchSpace {
     /// the same one twice, a condition names an unknown or non-categorical parent or a choice that
     /// the parent lacks, or conditions form a cycle.
     pub fn new(parameters: impl IntoIterator<Item = Parameter>) -> Result<Self> {
-        let parameters: Vec<Parameter> = parameters.into_iter().collect();
+        let mut parameters: Vec<Parameter> = parameters.into_iter().collect();
+        // All conditions of a parameter must hold, so their order means nothing; in one order spaces
+        // that mean the same are equal, and JSON gives back an equal space.
+        for parameter in &mut parameters {
+            parameter.condition.sort_by(|a, b| a.0.cmp(&b.0));
+        }
         if parameters.is_empty() {
             return Err(Error::space("", "a search space needs at least one parameter", "none"));
         }
@@ -456,4 +461,59 @@ fn parents_first(parameters: &[Parameter], conditions: &[Vec<Resolved>]) -> Resu
         }
     }
     Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_conditions_means_nothing() {
+        let space = |first: &str, second: &str| {
+            SearchSpace::new([
+                Parameter::categorical("a", [0, 1]),
+                Parameter::categorical("b", [0, 1]),
+                Parameter::float("x", 0.0, 1.0).when(first, [1]).when(second, [1]),
+            ])
+            .unwrap()
+        };
+        let unsorted = space("b", "a");
+        assert_eq!(unsorted, space("a", "b"));
+        let json = serde_json::to_string(&unsorted).unwrap();
+        assert_eq!(serde_json::from_str::<SearchSpace>(&json).unwrap(), unsorted);
+        for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let unit = [a as f64, b as f64, 0.5];
+            let active = unsorted.from_unit(&unit).get("x").unwrap().is_some();
+            assert_eq!(active, a == 1 && b == 1);
+        }
+    }
+
+    #[test]
+    fn children_may_be_declared_before_their_parents() {
+        let space = SearchSpace::new([
+            Parameter::int("leaf", 1, 3).when("middle", ["on"]),
+            Parameter::categorical("middle", ["off", "on"]).when("root", [true]),
+            Parameter::categorical("root", [false, true]),
+        ])
+        .unwrap();
+        assert_eq!(space.order(), [2, 1, 0]);
+        assert_eq!(space.from_unit(&[0.9, 0.9, 0.9]).to_string(), "leaf=3, middle=on, root=true");
+        assert_eq!(space.from_unit(&[0.9, 0.9, 0.1]).to_string(), "root=false");
+        assert_eq!(space.cardinality(100), Some(1 + 1 + 3));
+        assert_eq!(space.cardinality(4), None);
+    }
+
+    #[test]
+    fn features_are_one_hot_or_centred_and_zero_where_inactive() {
+        let space = SearchSpace::new([
+            Parameter::categorical("kernel", ["rbf", "poly", "linear"]),
+            Parameter::float("x", 0.0, 4.0).when("kernel", ["poly"]),
+        ])
+        .unwrap();
+        let mut features = [9.0; 4];
+        space.encode(&space.from_unit(&[0.5, 0.25]), &mut features);
+        assert_eq!(features, [0.0, 1.0, 0.0, -0.5]);
+        space.encode(&space.from_unit(&[0.0, 0.25]), &mut features);
+        assert_eq!(features, [1.0, 0.0, 0.0, 0.0]);
+    }
 }

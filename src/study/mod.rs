@@ -210,7 +210,7 @@ impl Study {
 enum Choice {
     Default,
     Named(String),
-    Configured(Strategy),
+    Configured(Box<Strategy>),
     Own(Box<dyn Optimizer>),
 }
 
@@ -253,7 +253,7 @@ impl StudyBuilder {
     /// A strategy with settings of your own.
     #[must_use]
     pub fn configured(mut self, strategy: Strategy) -> Self {
-        self.choice = Choice::Configured(strategy);
+        self.choice = Choice::Configured(Box::new(strategy));
         self
     }
 
@@ -296,7 +296,7 @@ impl StudyBuilder {
             Choice::Own(optimizer) => (None, optimizer),
             choice => {
                 let strategy = match choice {
-                    Choice::Configured(strategy) => strategy,
+                    Choice::Configured(strategy) => *strategy,
                     Choice::Named(name) => Strategy::named(&name)?,
                     _ => Strategy::default(),
                 };

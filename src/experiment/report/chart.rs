@@ -210,12 +210,20 @@ impl Scale {
         if !self.log {
             return format!("{at:.*}", self.digits);
         }
-        if (at - at.round()).abs() > 1e-6 {
-            return String::new();
-        }
-        match at.round() as i32 {
-            power @ -3..=3 => format!("{}", 10f64.powi(power)),
-            power => format!("1e{power}"),
+        let value = 10f64.powf(at);
+        match at.floor() as i32 {
+            _ if (at - at.round()).abs() < 1e-6 && !(-3.5..3.5).contains(&at) => {
+                format!("1e{}", at.round() as i32)
+            }
+            power @ -4..=3 => {
+                // Two digits, without the zeros that they end with.
+                let text = format!("{value:.*}", (1 - power).max(0) as usize);
+                match text.contains('.') {
+                    true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+                    false => text,
+                }
+            }
+            _ => format!("{value:.1e}"),
         }
     }
 }
@@ -247,7 +255,7 @@ mod tests {
         assert!(scale.log);
         assert_eq!(
             (scale.label(1.0), scale.label(-2.0), scale.label(0.5)),
-            ("10".into(), "0.01".into(), String::new())
+            ("10".into(), "0.01".into(), "3.2".into())
         );
         assert!(!Scale::of(&chart(&[1.0, 0.5])).log);
         let zero = Scale::of(&chart(&[1.0, 0.001, 0.0]));

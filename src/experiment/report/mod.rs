@@ -24,6 +24,8 @@ const SCRIPT: &str = include_str!("focus.js");
 const EMPHASIZED: usize = 8;
 /// What every strategy should beat; it has a dashed curve of its own wherever it took part.
 const REFERENCE: &str = "random";
+/// Of these many the bands are shown before the reader asks for one; more of them hide each other.
+const BANDS: usize = 3;
 /// Curves have at most about this many points.
 const POINTS: usize = 80;
 
@@ -144,25 +146,33 @@ impl<'a> Page<'a> {
             );
             if self.emphasized(place) {
                 let _ = writeln!(css, ".chart svg [fill=\"{name}\"] {{ fill: {color} }}");
+                if self.reference != Some(place) && self.colors[place] >= Some(BANDS) {
+                    let _ = writeln!(css, ".chart svg polygon[fill=\"{name}\"] {{ opacity: 0 }}");
+                }
                 let _ = writeln!(css, ":root {{ --focus-{place}: {color} }}");
             }
         }
         css
     }
 
+    /// What the page's first chart leaves in the background.
     fn grey_note(&self) -> String {
-        let grey = (0..self.colors.len())
-            .filter(|place| !self.emphasized(*place) && self.summary.strategies[*place].runs > 0)
-            .count();
-        if grey == 0 {
-            return String::new();
+        let alive = self.summary.strategies.iter().filter(|s| s.runs > 0).count();
+        let (front, colored) = (self.front().count(), self.colors.iter().flatten().count());
+        let mut note = String::new();
+        if colored > BANDS {
+            let _ = write!(note, " The bands of the best {BANDS}");
+            note.push_str(if self.reference.is_some() { " and of random search" } else { "" });
+            note.push_str(" are shown.");
         }
-        format!(
-            " The best {} have colours{}; the other {grey} are grey: point at or tap a name below \
-             to bring its curve to the front.",
-            self.front().count() - usize::from(self.reference.is_some()),
-            if self.reference.is_some() { " and random search is dashed" } else { "" }
-        )
+        if alive > front {
+            let _ = write!(note, " The best {colored} have colours, the others are grey.");
+        }
+        if self.reference.is_some() {
+            note.push_str(" Random search is dashed.");
+        }
+        note.push_str(" Point at or tap a name below to bring its curve and band to the front.");
+        note
     }
 
     fn opening(&self) -> String {
@@ -181,12 +191,13 @@ impl<'a> Page<'a> {
         html.push_str(&self.verdict());
         html.push_str("<div class=\"tiles\">");
         for (number, what) in [
-            (summary.strategies.len(), "strategies"),
-            (summary.surfaces.len(), "surfaces"),
-            (plan.seeds, "seeds each"),
-            (plan.trials, "trials a run"),
-            (finished, "runs finished"),
+            (summary.strategies.len(), ["strategy", "strategies"]),
+            (summary.surfaces.len(), ["surface", "surfaces"]),
+            (plan.seeds, ["seed each", "seeds each"]),
+            (plan.trials, ["trial a run", "trials a run"]),
+            (finished, ["run finished", "runs finished"]),
         ] {
+            let what = what[usize::from(number != 1)];
             let _ = write!(html, "<div class=\"tile\"><b>{number}</b><span>{what}</span></div>");
         }
         html.push_str("</div>\n");
@@ -673,13 +684,16 @@ fn time(micros: f64) -> String {
     }
 }
 
+/// A name of at most `longest` characters, the middle left out: names differ at their ends.
 fn shortened(name: &str, longest: usize) -> String {
     let count = name.chars().count();
     if count <= longest {
         return name.to_owned();
     }
-    let kept: String = name.chars().take(longest - 1).collect();
-    format!("{kept}…")
+    let kept = longest - 1;
+    let front: String = name.chars().take(kept.div_ceil(2)).collect();
+    let back: String = name.chars().skip(count - kept / 2).collect();
+    format!("{front}…{back}")
 }
 
 fn escaped(text: &str) -> String {

@@ -2,12 +2,12 @@
 
 use candle_core::{D, Device, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW, loss, ops};
-use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::data::{DataSet, Fold, Part, Scaling};
 use super::{FOLDS, Model, Objective, failed};
 use crate::error::{Error, Result};
+use crate::nn::{Activation, Init, MlpOp, MlpShape, Network};
 use crate::space::{Choice, Configuration, Parameter, SearchSpace};
 use crate::streams::Streams;
 
@@ -23,7 +23,8 @@ pub(super) fn space() -> Result<SearchSpace> {
         Parameter::categorical("layers", [1, 2]),
         Parameter::int("width", 4, 64).log(),
         Parameter::int("second_width", 4, 64).log().when("layers", [2]),
-        Parameter::categorical("activation", ["relu", "tanh", "silu"]),
+        Parameter::categorical("activation", ["relu", "tanh"]),
+        Parameter::categorical("layer_norm", [false, true]),
         Parameter::float("learning_rate", 1e-4, 0.3).log(),
         Parameter::float("weight_decay", 1e-5, 1.0).log(),
         Parameter::categorical("batch_size", [32, 64, 128]),
@@ -47,12 +48,23 @@ impl Mlp {
     /// The logarithms of the predicted probabilities, one row a test row.
     fn predict(&self, fold: &Fold, index: u64, at: &Configuration) -> Result<Vec<Vec<f32>>> {
         let streams = Streams::new(SEED).child("fold", index);
-        let mut widths = vec![fold.train.columns, at.int("width")? as usize];
+        let mut hidden = vec![at.int("width")? as usize];
         if *at.choice("layers")? == Choice::Int(2) {
-            widths.push(at.int("second_width")? as usize);
+            hidden.push(at.int("second_width")? as usize);
         }
-        widths.push(self.classes);
-        let network = Network::new(&widths, at.text("activation")?, streams)?;
+        let shape = MlpShape {
+            inputs: fold.train.columns,
+            hidden,
+            outputs: self.classes,
+            activation: match at.text("activation")? {
+                "relu" => Activation::Relu,
+                _ => Activation::Tanh,
+            },
+            layer_norm: *at.choice("layer_norm")? == Choice::Bool(true),
+        };
+        let initial =
+            Network::new(shape.clone(), 1, Init::XavierNormal, &mut streams.at("weights", 0))?;
+        let network = MlpOp::new(shape)?;
         let settings = ParamsAdamW {
             lr: at.float("learning_rate")?,
             weight_decay: at.float("weight_decay")?,
@@ -62,19 +74,20 @@ impl Mlp {
             return Err(Error::configuration("batch_size", "must be an integer", at));
         };
         let train = || -> candle_core::Result<Vec<Vec<f32>>> {
-            let mut optimizer = AdamW::new(network.variables(), settings)?;
+            let params = Var::from_slice(initial.params(), initial.params().len(), &Device::Cpu)?;
+            let mut optimizer = AdamW::new(vec![params.clone()], settings)?;
             for epoch in 0..self.epochs {
                 let mut rows: Vec<usize> = (0..fold.train.rows()).collect();
                 rows.shuffle(&mut streams.at("order", epoch));
                 for rows in rows.chunks(batch as usize) {
                     let (features, labels) = tensors(&fold.train, rows)?;
-                    let loss = loss::cross_entropy(&network.logits(&features)?, &labels)?;
+                    let loss = loss::cross_entropy(&network.forward(&features, &params)?, &labels)?;
                     optimizer.backward_step(&loss)?;
                 }
             }
             let all: Vec<usize> = (0..fold.test.rows()).collect();
             let (features, _) = tensors(&fold.test, &all)?;
-            ops::log_softmax(&network.logits(&features)?, D::Minus1)?.to_vec2()
+            ops::log_softmax(&network.forward(&features, &params)?, D::Minus1)?.to_vec2()
         };
         let found = train().map_err(failed)?;
         if found.iter().flatten().any(|value| value.is_nan()) {
@@ -106,57 +119,6 @@ impl Model for Mlp {
             rows += fold.test.rows();
         }
         Ok(sum / rows as f64)
-    }
-}
-
-/// A multilayer perceptron.
-struct Network {
-    /// Weights (`inputs x outputs`) and biases of each layer.
-    layers: Vec<(Var, Var)>,
-    activation: fn(&Tensor) -> candle_core::Result<Tensor>,
-}
-
-impl Network {
-    /// Weights uniform in `[-b, b]` with `b = sqrt(6 / (inputs + outputs))` (Glorot and Bengio 2010,
-    /// equation 16), biases 0.
-    fn new(widths: &[usize], activation: &str, streams: Streams) -> Result<Self> {
-        let activation = match activation {
-            "relu" => Tensor::relu,
-            "tanh" => Tensor::tanh,
-            _ => Tensor::silu,
-        };
-        let layers = widths
-            .windows(2)
-            .enumerate()
-            .map(|(layer, sizes)| {
-                let (inputs, outputs) = (sizes[0], sizes[1]);
-                let bound = (6.0 / (inputs + outputs) as f32).sqrt();
-                let mut rng = streams.at("weights", layer as u64);
-                let weights: Vec<f32> = (0..inputs * outputs)
-                    .map(|_| bound * (2.0 * rng.random::<f32>() - 1.0))
-                    .collect();
-                let weights = Tensor::from_vec(weights, (inputs, outputs), &Device::Cpu)?;
-                let biases = Tensor::zeros(outputs, weights.dtype(), &Device::Cpu)?;
-                Ok((Var::from_tensor(&weights)?, Var::from_tensor(&biases)?))
-            })
-            .collect::<candle_core::Result<Vec<_>>>()
-            .map_err(failed)?;
-        Ok(Self { layers, activation })
-    }
-
-    fn variables(&self) -> Vec<Var> {
-        self.layers.iter().flat_map(|(weights, biases)| [weights.clone(), biases.clone()]).collect()
-    }
-
-    fn logits(&self, features: &Tensor) -> candle_core::Result<Tensor> {
-        let mut hidden = features.clone();
-        for (layer, (weights, biases)) in self.layers.iter().enumerate() {
-            hidden = hidden.matmul(weights)?.broadcast_add(biases)?;
-            if layer + 1 < self.layers.len() {
-                hidden = (self.activation)(&hidden)?;
-            }
-        }
-        Ok(hidden)
     }
 }
 
