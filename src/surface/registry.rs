@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// The built-in surfaces, each function in its usual dimension.
 ///
-/// A new kind of built-in surface is a line here and a line in [`builtin`].
+/// A new kind of built-in surface is a line here and a line in `builtin`.
 pub fn builtin_names() -> Vec<String> {
     let names = synthetic::names();
     #[cfg(feature = "live")]
