@@ -4,12 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::network::{Diversity, Head, Networks, Target};
-use super::{Estimates, Memory, QFunction, Setting, Signals};
+use super::{QFunction, Setting};
 use crate::error::{Error, Result};
-use crate::explore::Moment;
-use crate::mdp::Observation;
 use crate::nn::Activation;
-use crate::persist::{Persist, Snapshot};
 use crate::replay::ReplayConfig;
 use crate::streams::Streams;
 
@@ -127,48 +124,14 @@ impl DeepQ {
     }
 }
 
-/// A deep Q-network at work.
-pub struct DeepQNetwork(Networks);
-
-impl DeepQNetwork {
+impl DeepQ {
     /// Builds the network; `streams` give its initial weights.
     ///
     /// # Errors
     ///
     /// As [`DeepQ::check`].
-    pub fn new(config: &DeepQ, setting: Setting, streams: Streams) -> Result<Self> {
+    pub fn build(&self, setting: Setting, streams: Streams) -> Result<Box<dyn QFunction>> {
         let alone = Diversity { members: 1, prior_scale: 0.0, bootstrap: 1.0 };
-        Ok(Self(Networks::new(config, setting, alone, streams)?))
-    }
-}
-
-impl QFunction for DeepQNetwork {
-    fn supplies(&self) -> Signals {
-        Signals { counts: true, ..Signals::default() }
-    }
-
-    fn estimate(&mut self, observation: &Observation, into: &mut Estimates) {
-        self.0.estimate(observation, into);
-    }
-
-    fn learn(
-        &mut self,
-        memory: &Memory,
-        fresh: usize,
-        rewards: &[f32],
-        moment: Moment,
-    ) -> Result<()> {
-        self.0.learn(memory, fresh, rewards, moment);
-        Ok(())
-    }
-}
-
-impl Persist for DeepQNetwork {
-    fn save(&self, at: &str, snapshot: &mut Snapshot) -> Result<()> {
-        self.0.save(at, snapshot)
-    }
-
-    fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
-        self.0.load(at, snapshot)
+        Ok(Box::new(Networks::new(self, setting, alone, streams)?))
     }
 }

@@ -5,11 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::network::{Diversity, Networks};
-use super::{DeepQ, Estimates, Memory, QFunction, Setting, Signals};
+use super::{DeepQ, QFunction, Setting};
 use crate::error::{Error, Result};
-use crate::explore::Moment;
-use crate::mdp::Observation;
-use crate::persist::{Persist, Snapshot};
 use crate::streams::Streams;
 
 /// The settings of an ensemble: `Q_k(s, a) = f_k(s, a) + beta p_k(s, a)` for members k, with trained
@@ -33,62 +30,28 @@ impl Default for Ensemble {
     }
 }
 
-/// An ensemble at work.
-pub struct BootstrappedEnsemble(Networks);
-
-impl BootstrappedEnsemble {
+impl Ensemble {
     /// Builds the ensemble; `streams` give its initial weights and priors.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] where a setting is out of its range, and as [`DeepQ::check`].
-    pub fn new(config: &Ensemble, setting: Setting, streams: Streams) -> Result<Self> {
+    pub fn build(&self, setting: Setting, streams: Streams) -> Result<Box<dyn QFunction>> {
         let owner = "value function `ensemble`";
-        if !(2..=64).contains(&config.members) {
-            return Err(Error::setting(owner, "members", "in 2..=64", config.members));
+        if !(2..=64).contains(&self.members) {
+            return Err(Error::setting(owner, "members", "in 2..=64", self.members));
         }
-        if !(config.prior_scale >= 0.0 && config.prior_scale.is_finite()) {
-            return Err(Error::setting(owner, "prior-scale", "at least 0", config.prior_scale));
+        if !(self.prior_scale >= 0.0 && self.prior_scale.is_finite()) {
+            return Err(Error::setting(owner, "prior-scale", "at least 0", self.prior_scale));
         }
-        if !(config.bootstrap > 0.0 && config.bootstrap <= 1.0) {
-            return Err(Error::setting(owner, "bootstrap", "in (0, 1]", config.bootstrap));
+        if !(self.bootstrap > 0.0 && self.bootstrap <= 1.0) {
+            return Err(Error::setting(owner, "bootstrap", "in (0, 1]", self.bootstrap));
         }
         let diversity = Diversity {
-            members: config.members,
-            prior_scale: config.prior_scale,
-            bootstrap: config.bootstrap,
+            members: self.members,
+            prior_scale: self.prior_scale,
+            bootstrap: self.bootstrap,
         };
-        Ok(Self(Networks::new(&config.network, setting, diversity, streams)?))
-    }
-}
-
-impl QFunction for BootstrappedEnsemble {
-    fn supplies(&self) -> Signals {
-        Signals { counts: true, spread: true, members: true }
-    }
-
-    fn estimate(&mut self, observation: &Observation, into: &mut Estimates) {
-        self.0.estimate(observation, into);
-    }
-
-    fn learn(
-        &mut self,
-        memory: &Memory,
-        fresh: usize,
-        rewards: &[f32],
-        moment: Moment,
-    ) -> Result<()> {
-        self.0.learn(memory, fresh, rewards, moment);
-        Ok(())
-    }
-}
-
-impl Persist for BootstrappedEnsemble {
-    fn save(&self, at: &str, snapshot: &mut Snapshot) -> Result<()> {
-        self.0.save(at, snapshot)
-    }
-
-    fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
-        self.0.load(at, snapshot)
+        Ok(Box::new(Networks::new(&self.network, setting, diversity, streams)?))
     }
 }

@@ -8,8 +8,8 @@ mod network;
 mod table;
 
 pub use counts::LinearCounts;
-pub use dqn::{DeepQ, DeepQNetwork};
-pub use ensemble::{BootstrappedEnsemble, Ensemble};
+pub use dqn::DeepQ;
+pub use ensemble::Ensemble;
 pub use memory::{Memory, Transition};
 pub use network::{Head, Target};
 pub use table::{QTable, Table};
@@ -161,10 +161,8 @@ impl ValueConfig {
     pub fn build(&self, setting: Setting, streams: Streams) -> Result<Box<dyn QFunction>> {
         Ok(match self {
             Self::Table(config) => Box::new(QTable::new(config, setting)?),
-            Self::Dqn(config) => Box::new(DeepQNetwork::new(config, setting, streams)?),
-            Self::Ensemble(config) => {
-                Box::new(BootstrappedEnsemble::new(config, setting, streams)?)
-            }
+            Self::Dqn(config) => config.build(setting, streams)?,
+            Self::Ensemble(config) => config.build(setting, streams)?,
         })
     }
 }

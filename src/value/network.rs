@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dqn::DeepQ;
-use super::{Estimates, LinearCounts, Memory, Setting};
+use super::{Estimates, LinearCounts, Memory, QFunction, Setting, Signals};
 use crate::error::{Error, Result};
 use crate::explore::Moment;
 use crate::mdp::Observation;
@@ -141,7 +141,7 @@ impl Networks {
 
     /// The members' values of every action, the generalized counts and, for several members, mean
     /// and spread.
-    pub fn estimate(&mut self, observation: &Observation, into: &mut Estimates) {
+    fn estimate_all(&mut self, observation: &Observation, into: &mut Estimates) {
         let actions = self.setting.actions;
         let members = self.diversity.members;
         state_input(&observation.features, &mut self.scratch.state);
@@ -229,7 +229,7 @@ impl Networks {
     }
 
     /// Takes note of new transitions, then makes the trial's updates.
-    pub fn learn(&mut self, memory: &Memory, fresh: usize, rewards: &[f32], moment: Moment) {
+    fn learn_from(&mut self, memory: &Memory, fresh: usize, rewards: &[f32], moment: Moment) {
         for (position, transition) in memory.transitions().iter().enumerate().skip(fresh) {
             self.replay.push(position);
             self.counts.add(transition.reached);
@@ -492,6 +492,28 @@ fn push_action_values(outputs: &[f32], dueling: bool, into: &mut Vec<f32>) {
 
 fn add_scaled(values: &mut [f32], other: &[f32], scale: f32) {
     values.iter_mut().zip(other).for_each(|(value, other)| *value += scale * other);
+}
+
+impl QFunction for Networks {
+    fn supplies(&self) -> Signals {
+        let several = self.diversity.members > 1;
+        Signals { counts: true, spread: several, members: several }
+    }
+
+    fn estimate(&mut self, observation: &Observation, into: &mut Estimates) {
+        self.estimate_all(observation, into);
+    }
+
+    fn learn(
+        &mut self,
+        memory: &Memory,
+        fresh: usize,
+        rewards: &[f32],
+        moment: Moment,
+    ) -> Result<()> {
+        self.learn_from(memory, fresh, rewards, moment);
+        Ok(())
+    }
 }
 
 impl Persist for Networks {
