@@ -1,8 +1,9 @@
 //! The JSON form of spaces: `space.json` and the parameters in it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::{Choice, Domain, Parameter, SearchSpace};
@@ -86,8 +87,8 @@ pub(super) struct RawParameter {
     step: Option<serde_json::Number>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     choices: Option<Vec<Choice>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    condition: BTreeMap<String, Vec<Choice>>,
+    #[serde(default, with = "condition", skip_serializing_if = "Vec::is_empty")]
+    condition: Vec<(String, Vec<Choice>)>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -96,6 +97,68 @@ enum Kind {
     Float,
     Int,
     Categorical,
+}
+
+/// A condition is a JSON object, but not a map here: of a name that stands there twice a map would
+/// keep the last without a word, where the space refuses it.
+mod condition {
+    use serde::de::{Deserializer, MapAccess, Visitor};
+    use serde::ser::Serializer;
+
+    use super::Choice;
+
+    type Condition = Vec<(String, Vec<Choice>)>;
+
+    pub(super) fn serialize<S: Serializer>(
+        condition: &Condition,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(condition.iter().map(|(parent, choices)| (parent, choices)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Condition, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Condition;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of parents with lists of their choices")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Condition, A::Error> {
+                let mut condition = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    condition.push(entry);
+                }
+                Ok(condition)
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+impl<'de> Deserialize<'de> for Parameter {
+    /// The rules are checked while the object is being read: an error then has the line of this
+    /// parameter, and not that of whatever follows it.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Parameter;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object that describes a parameter")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Parameter, A::Error> {
+                RawParameter::deserialize(MapAccessDeserializer::new(map))?
+                    .try_into()
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }
 
 impl TryFrom<RawParameter> for Parameter {
@@ -166,7 +229,7 @@ impl TryFrom<RawParameter> for Parameter {
             }
         };
         domain.check(name)?;
-        Ok(Self { name: raw.name, domain, condition: raw.condition.into_iter().collect() })
+        Ok(Self { name: raw.name, domain, condition: raw.condition })
     }
 }
 
@@ -180,7 +243,7 @@ impl From<Parameter> for RawParameter {
             log: None,
             step: None,
             choices: None,
-            condition: parameter.condition.into_iter().collect(),
+            condition: parameter.condition,
         };
         match parameter.domain {
             Domain::Float { low, high, log, step } => {

@@ -104,9 +104,17 @@ impl std::hash::Hash for Value {
 }
 
 /// The values that one parameter may take.
+///
+/// A [`SearchSpace`] refuses domains whose values 64-bit floats could not tell apart on the way to the
+/// unit interval and back: integers must lie strictly between -2^50 and 2^50, on a log scale be at
+/// most 2^40; a step of floats must be at least 2^-40 of the larger bound's magnitude; the bounds of
+/// a float on a log scale must have different logarithms.
+///
+/// [`SearchSpace`]: crate::space::SearchSpace
 #[derive(Debug, Clone, PartialEq)]
 pub enum Domain {
-    /// Real numbers of `[low, high]`; with a step only `low, low + step, ...`.
+    /// Real numbers of `[low, high]`; with a step only `low, low + step, ...`. Where a step
+    /// misses `high` by at most 1e-9 of the range, `high` itself is the last value.
     Float {
         /// The smallest value.
         low: f64,
@@ -138,6 +146,18 @@ pub enum Domain {
 /// How many units in the last place [`Domain::to_unit`] searches for the exact inverse.
 const INVERSE_SEARCH: usize = 64;
 
+/// Integers lie strictly between the negative and this, so that a domain has fewer than 2^51 values.
+/// The middle of cell `k` of `n`, `(k + 1/2) / n`, times `n` is then off by at most
+/// `(k + 1/2) 2^-52 < 1/2`: it falls into cell `k` again.
+const INTEGERS: i64 = 1 << 50;
+/// The largest integer on a log scale. Logarithms are below 32 there, so that each rounding on the way
+/// from a value `v` to its logarithm, to the unit interval and back moves the exponent by at most
+/// 2^-48; together they move `v` by less than `2^-45 v <= 1/32`, which rounds to `v` again.
+const LOG_INTEGERS: i64 = 1 << 40;
+/// A step of floats is at least the larger bound's magnitude over this: `low + k step` is then off by
+/// less than 2^-10 of a step, so that values differ and `k` is found again.
+const STEPS: f64 = (1u64 << 40) as f64;
+
 impl Domain {
     /// Refuses a domain that has no sound meaning.
     pub(crate) fn check(&self, name: &str) -> Result<()> {
@@ -159,6 +179,12 @@ impl Domain {
                 if *log && *low <= 0.0 {
                     return refuse("a log scale needs low > 0", format!("low {low}"));
                 }
+                if *log && low.ln() >= high.ln() {
+                    return refuse(
+                        "a log scale needs bounds with different logarithms in 64-bit floats",
+                        format!("low {low:?}, high {high:?}"),
+                    );
+                }
                 if let Some(step) = step {
                     if !step.is_finite() || *step <= 0.0 {
                         return refuse("step must be finite and positive", step.to_string());
@@ -166,10 +192,10 @@ impl Domain {
                     if *log {
                         return refuse("a log scale takes no step", format!("step {step}"));
                     }
-                    if (high - low) / step >= 2f64.powi(52) {
+                    if *step < low.abs().max(high.abs()) / STEPS {
                         return refuse(
-                            "step must divide the range into fewer than 2^52 values",
-                            step.to_string(),
+                            "step must be at least 2^-40 of the larger bound's magnitude",
+                            format!("step {step:?}, low {low:?}, high {high:?}"),
                         );
                     }
                 }
@@ -190,14 +216,16 @@ impl Domain {
                 if *log && *step != 1 {
                     return refuse("a log scale takes no step", format!("step {step}"));
                 }
-                // Integers beyond 2^52 would lose their identity in the unit interval.
-                if i128::from(*high) - i128::from(*low) >= 1 << 52
-                    || low.unsigned_abs() >= 1 << 52
-                    || high.unsigned_abs() >= 1 << 52
-                {
+                if *low <= -INTEGERS || *high >= INTEGERS {
                     return refuse(
-                        "integer bounds must lie within -2^52 and 2^52",
+                        "integers must lie strictly between -2^50 and 2^50",
                         format!("low {low}, high {high}"),
+                    );
+                }
+                if *log && *high > LOG_INTEGERS {
+                    return refuse(
+                        "integers on a log scale must be at most 2^40",
+                        format!("high {high}"),
                     );
                 }
             }
@@ -338,8 +366,8 @@ impl Domain {
         u
     }
 
-    /// Checks a value and returns it as the domain represents it (a stepped float is put exactly on
-    /// its step).
+    /// Checks a value and returns it as the domain represents it (a stepped float within
+    /// [`tolerance`] of its step is put exactly on it).
     pub(crate) fn admit(&self, name: &str, value: Value) -> Result<Value> {
         match (self, value) {
             (Self::Float { low, high, step, .. }, Value::Float(x)) => {
@@ -357,7 +385,7 @@ impl Domain {
                         let on = step_value(*low, *high, *step, k);
                         // `step_value` clamps to `high`, which is a level only where a step ends there.
                         if k > float_steps(*low, *high, *step)
-                            || (x - on).abs() > 1e-9 * (high - low)
+                            || (x - on).abs() > tolerance(*low, *high, *step)
                         {
                             return Err(Error::configuration(
                                 name,
@@ -472,11 +500,20 @@ pub(crate) fn list(choices: &[Choice]) -> String {
 
 /// The number of steps that fit into `[low, high]`; a step that misses `high` by rounding counts.
 fn float_steps(low: f64, high: f64, step: f64) -> u64 {
-    ((high - low) / step + 1e-9).floor() as u64
+    ((high - low) / step + tolerance(low, high, step) / step).floor() as u64
+}
+
+/// How far from a value of a stepped domain a number may lie and still mean it: 1e-9 of the range, as
+/// numbers are printed with finitely many digits, or what 64-bit floats near the bounds cannot tell
+/// apart; at most a thousandth of a step, so that no number stands between two values unnoticed.
+fn tolerance(low: f64, high: f64, step: f64) -> f64 {
+    let rounding = 4.0 * f64::EPSILON * low.abs().max(high.abs());
+    (1e-9 * (high - low)).max(rounding).min(1e-3 * step)
 }
 
 fn step_value(low: f64, high: f64, step: f64, k: u64) -> f64 {
-    (low + k as f64 * step).min(high)
+    let value = low + k as f64 * step;
+    if value + tolerance(low, high, step) < high { value } else { high }
 }
 
 /// The cell of `u` among `count` equal ones.

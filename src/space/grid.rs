@@ -331,10 +331,13 @@ pub(super) fn enumerate(
     limit: usize,
 ) -> Option<Vec<Configuration>> {
     // A resolution of `usize::MAX` means every value; bounded because the domains are checked finite.
+    // Up to the finest that `AtMost` considers, levels are counted after those that coincide are left out.
     let mut partial: Vec<Vec<Option<Value>>> = vec![vec![None; space.len()]];
     for &index in space.order() {
         let domain = &space.parameters()[index].domain;
-        if domain.cardinality().is_none_or(|count| count > limit as u64) && resolution > limit {
+        if domain.cardinality().is_none_or(|count| count > limit as u64)
+            && resolution > limit.max(FINEST)
+        {
             return None;
         }
         let levels = domain.levels(resolution);

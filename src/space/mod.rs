@@ -35,8 +35,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// One hyperparameter: its name, its values and when it is active.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "document::RawParameter", into = "document::RawParameter")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(into = "document::RawParameter")]
 pub struct Parameter {
     /// The name, unique in its space.
     pub name: String,
@@ -158,9 +158,11 @@ impl SearchSpace {
     /// # Errors
     ///
     /// [`Error::Space`] where there is no parameter, a name is empty or given twice, `low >= high`, a
-    /// bound is NaN or infinite, a log scale begins at or below 0, a categorical has no choices or
-    /// the same one twice, a condition names an unknown or non-categorical parent or a choice that
-    /// the parent lacks, or conditions form a cycle.
+    /// bound is NaN or infinite, a log scale begins at or below 0 or has a step, a step is not
+    /// positive, 64-bit floats could not tell a domain's values apart ([`Domain`] has the bounds), a
+    /// categorical has no choices or the same one twice, a condition names an unknown or
+    /// non-categorical parent, one parent twice, no choice or a choice that the parent lacks, or
+    /// conditions form a cycle.
     pub fn new(parameters: impl IntoIterator<Item = Parameter>) -> Result<Self> {
         let mut parameters: Vec<Parameter> = parameters.into_iter().collect();
         // All conditions of a parameter must hold, so their order means nothing; in one order spaces
@@ -449,18 +451,31 @@ fn parents_first(parameters: &[Parameter], conditions: &[Vec<Resolved>]) -> Resu
             }
         }
         if order.len() == before {
-            let cycle: Vec<&str> = (0..parameters.len())
-                .filter(|&i| !placed[i])
-                .map(|i| parameters[i].name.as_str())
-                .collect();
-            return Err(Error::space(
-                cycle[0],
-                "conditions must not form a cycle",
-                cycle.join(" <- "),
-            ));
+            return Err(cycle(parameters, conditions, &placed));
         }
     }
     Ok(order)
+}
+
+/// The refusal of conditions that leave parameters unplaced. Each of these has an unplaced parent, so
+/// the way from parent to parent comes round.
+fn cycle(parameters: &[Parameter], conditions: &[Vec<Resolved>], placed: &[bool]) -> Error {
+    let unplaced_parent = |child: usize| {
+        conditions[child].iter().map(|condition| condition.parent).find(|&parent| !placed[parent])
+    };
+    let mut path = Vec::new();
+    let mut next = placed.iter().position(|placed| !placed);
+    while let Some(index) = next.filter(|index| !path.contains(index)) {
+        path.push(index);
+        next = unplaced_parent(index);
+    }
+    let begin = path.iter().position(|&index| Some(index) == next).unwrap_or(0);
+    let names: Vec<&str> = path[begin..]
+        .iter()
+        .chain([&path[begin]])
+        .map(|&index| parameters[index].name.as_str())
+        .collect();
+    Error::space(names[0], "conditions must not form a cycle", names.join(" -> "))
 }
 
 #[cfg(test)]

@@ -125,7 +125,8 @@ impl Study {
     ///
     /// # Errors
     ///
-    /// What the optimizer reports, and [`Error::Configuration`] where it leaves the space.
+    /// What the optimizer reports; [`Error::Configuration`] or [`Error::Unknown`] where its
+    /// configuration is not one of the study's space. No trial is begun then.
     pub fn ask(&mut self) -> Result<Suggestion> {
         let id = self.next;
         let configuration = self.optimizer.ask(&Context {
@@ -135,6 +136,7 @@ impl Study {
             pending: &self.pending,
             streams: self.streams,
         })?;
+        let configuration = self.in_space(configuration)?;
         self.next = TrialId(id.0 + 1);
         self.pending.push(PendingTrial { id, configuration: configuration.clone() });
         Ok(Suggestion { id, configuration })
@@ -184,6 +186,18 @@ impl Study {
             }
         }
         Ok(())
+    }
+
+    /// The configuration as one of the study's space. Configurations are checked when they are made, so
+    /// one of an equal space needs no second look.
+    fn in_space(&self, configuration: Configuration) -> Result<Configuration> {
+        let space = &self.problem.space;
+        if configuration.space() == space {
+            return Ok(configuration);
+        }
+        let json = serde_json::to_value(&configuration)
+            .map_err(|error| Error::configuration("", error.to_string(), &configuration))?;
+        Configuration::from_json(space, &json)
     }
 
     fn finish(&mut self, id: TrialId, outcome: Outcome) -> Result<()> {
@@ -290,8 +304,15 @@ impl StudyBuilder {
     /// # Errors
     ///
     /// [`Error::Unknown`] for an unknown strategy; [`Error::Setting`] or [`Error::Unsuited`] where
-    /// its settings or parts do not fit.
+    /// its settings or parts do not fit, a meta-feature is NaN or infinite, or the problem's grid is
+    /// one of another space.
     pub fn build(self) -> Result<Study> {
+        if let Some(number) = self.problem.meta_features.iter().find(|number| !number.is_finite()) {
+            return Err(Error::setting("study", "meta-features", "finite numbers", number));
+        }
+        if self.problem.grid.as_ref().is_some_and(|grid| grid.space() != &self.problem.space) {
+            return Err(Error::unsuited("the study", "the problem's grid is one of another space"));
+        }
         let (strategy, optimizer) = match self.choice {
             Choice::Own(optimizer) => (None, optimizer),
             choice => {

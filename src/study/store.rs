@@ -4,7 +4,7 @@
 //! state) and `arrays-<n>.safetensors` (weights, moments, replay). `study.json` names the arrays file
 //! that belongs to it and is renamed into place last, so a crash leaves the older snapshot whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,6 +59,12 @@ struct TrialLine {
 struct PendingLine {
     id: TrialId,
     configuration: serde_json::Value,
+}
+
+/// What every format has in common.
+#[derive(Deserialize)]
+struct FormatNumber {
+    format: u32,
 }
 
 impl Study {
@@ -133,9 +139,9 @@ impl Study {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where a file is missing, [`Error::File`] where `study.json` is damaged,
-    /// [`Error::Snapshot`] where the state does not fit or the study was built with an optimizer of
-    /// the caller's own.
+    /// [`Error::Io`] where a file is missing, [`Error::File`] where `study.json` is damaged or of
+    /// another format, [`Error::Snapshot`] where its trials are not those of one study in its space,
+    /// the state does not fit or the study was built with an optimizer of the caller's own.
     pub fn load(directory: impl AsRef<Path>) -> Result<Self> {
         Self::read(directory.as_ref(), None)
     }
@@ -145,7 +151,8 @@ impl Study {
     ///
     /// # Errors
     ///
-    /// As [`Study::load`].
+    /// As [`Study::load`], but [`Error::Snapshot`] where the study was built with a [`Strategy`], whose
+    /// state no other optimizer can take over.
     pub fn load_with(directory: impl AsRef<Path>, optimizer: Box<dyn Optimizer>) -> Result<Self> {
         Self::read(directory.as_ref(), Some(optimizer))
     }
@@ -153,29 +160,47 @@ impl Study {
     fn read(directory: &Path, own: Option<Box<dyn Optimizer>>) -> Result<Self> {
         let path = directory.join("study.json");
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let wrong_format =
+            |format| Error::file(&path, 1, format!("format {FORMAT} is needed"), format);
         let file: StudyFile = serde_json::from_str(&text).map_err(|e| {
-            Error::file(&path, e.line() as u64, "a study of this version of hyperq is needed", e)
+            // Another format has other fields: its number says more than the first of them does.
+            match serde_json::from_str::<FormatNumber>(&text) {
+                Ok(FormatNumber { format }) if format != FORMAT => wrong_format(format),
+                _ => Error::file(
+                    &path,
+                    e.line() as u64,
+                    "a study of this version of hyperq is needed",
+                    e,
+                ),
+            }
         })?;
         if file.format != FORMAT {
-            return Err(Error::file(&path, 1, format!("format {FORMAT} is needed"), file.format));
+            return Err(wrong_format(file.format));
         }
-        if Path::new(&file.arrays).components().count() != 1 || file.arrays.contains("..") {
+        if !is_arrays(&file.arrays) {
             return Err(Error::file(
                 &path,
                 1,
-                "`arrays` must name a file of the same directory",
-                file.arrays,
+                "`arrays` must name a file `arrays-<n>.safetensors` of the same directory",
+                format!("`{}`", file.arrays),
             ));
         }
+        check_ids(&file)?;
         let arrays = directory.join(&file.arrays);
         let bytes = std::fs::read(&arrays).map_err(Error::io(&arrays))?;
         let snapshot = Snapshot::from_parts(file.state, &bytes)?;
         let space = file.space;
-        let configuration = |json: &serde_json::Value| Configuration::from_json(&space, json);
+        let configuration = |at: String, json: &serde_json::Value| {
+            Configuration::from_json(&space, json).map_err(|e| Error::snapshot(at, e.to_string()))
+        };
         let grid = match &file.grid {
             None => None,
             Some(rows) => {
-                let rows = rows.iter().map(configuration).collect::<Result<_>>()?;
+                let rows = rows
+                    .iter()
+                    .enumerate()
+                    .map(|(row, json)| configuration(format!("grid/{row}"), json))
+                    .collect::<Result<_>>()?;
                 Some(Arc::new(Grid::from_configurations(&space, rows)?))
             }
         };
@@ -189,7 +214,13 @@ impl Study {
             grids: GridCache::default(),
         };
         let mut optimizer = match (own, &file.strategy) {
-            (Some(optimizer), _) => optimizer,
+            (Some(optimizer), None) => optimizer,
+            (Some(_), Some(_)) => {
+                return Err(Error::snapshot(
+                    "strategy",
+                    "the study was built with a strategy of this crate; load it with `Study::load`",
+                ));
+            }
             (None, Some(strategy)) => strategy.build(&problem, streams)?,
             (None, None) => {
                 return Err(Error::snapshot(
@@ -213,7 +244,7 @@ impl Study {
             };
             history.push(Trial {
                 id: line.id,
-                configuration: configuration(&line.configuration)?,
+                configuration: configuration(format!("trials/{}", line.id), &line.configuration)?,
                 outcome,
             });
         }
@@ -221,7 +252,11 @@ impl Study {
             .pending
             .iter()
             .map(|line| {
-                Ok(PendingTrial { id: line.id, configuration: configuration(&line.configuration)? })
+                let at = format!("pending/{}", line.id);
+                Ok(PendingTrial {
+                    id: line.id,
+                    configuration: configuration(at, &line.configuration)?,
+                })
             })
             .collect::<Result<_>>()?;
         Ok(Self {
@@ -237,13 +272,45 @@ impl Study {
     }
 }
 
+/// Refuses trials that no study can have: every number below `next` is that of one trial, which is
+/// either finished or pending.
+fn check_ids(file: &StudyFile) -> Result<()> {
+    let finished = file.trials.iter().map(|line| ("trials", line.id));
+    let pending = file.pending.iter().map(|line| ("pending", line.id));
+    let mut seen = BTreeSet::new();
+    for (list, id) in finished.chain(pending) {
+        if id >= file.next {
+            let problem = format!("must be below `next`, which is {}", file.next);
+            return Err(Error::snapshot(format!("{list}/{id}"), problem));
+        }
+        if !seen.insert(id) {
+            return Err(Error::snapshot(
+                format!("{list}/{id}"),
+                "is the second trial of this number",
+            ));
+        }
+    }
+    if seen.len() as u64 != file.next.0 {
+        let problem = format!("must be the number of trials, {}, found {}", seen.len(), file.next);
+        return Err(Error::snapshot("next", problem));
+    }
+    Ok(())
+}
+
+/// Whether a name is one that [`Study::save`] gives to the arrays. No path to elsewhere is.
+fn is_arrays(name: &str) -> bool {
+    name.strip_prefix("arrays-")
+        .and_then(|rest| rest.strip_suffix(".safetensors"))
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Removes the arrays of older snapshots. One that stays behind does no harm, so errors are no
 /// reason to fail a save that has succeeded.
 fn remove_others(directory: &Path, keep: &str) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("arrays-") && name.ends_with(".safetensors") && name != keep {
+        if is_arrays(&name) && name != keep {
             let _ = std::fs::remove_file(entry.path());
         }
     }
