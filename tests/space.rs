@@ -195,7 +195,10 @@ fn some_values(domain: &Domain) -> Vec<(u64, Value)> {
         .map(|k| {
             let value = match domain {
                 Domain::Float { low, high, step, .. } => {
-                    Value::Float((low + k as f64 * step.unwrap()).min(*high))
+                    let x = low + k as f64 * step.unwrap();
+                    let units = 4.0 * f64::EPSILON * low.abs().max(high.abs());
+                    let near = units.max(1e-9 * (high - low)).min(1e-3 * step.unwrap());
+                    Value::Float(if x < high - near { x } else { *high })
                 }
                 Domain::Int { low, step, .. } => Value::Int(low + step * k as i64),
                 Domain::Categorical { .. } => Value::Category(k as usize),

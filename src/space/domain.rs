@@ -114,7 +114,8 @@ impl std::hash::Hash for Value {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Domain {
     /// Real numbers of `[low, high]`; with a step only `low, low + step, ...`. Where a step
-    /// misses `high` by at most 1e-9 of the range, `high` itself is the last value.
+    /// misses `high` by at most 1e-9 of the range, four units in the last place of the larger bound
+    /// or, if that is less, a thousandth of a step, `high` itself is the last value.
     Float {
         /// The smallest value.
         low: f64,
