@@ -10,6 +10,7 @@ use hyperq::space::{
 use hyperq::surface::open;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::RngSeed;
 use serde_json::json;
 
 // ---- Arbitrary valid domains and spaces ------------------------------------------------------------
@@ -209,7 +210,12 @@ fn some_values(domain: &Domain) -> Vec<(u64, Value)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 512,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_discrete_value_comes_back_from_the_unit_interval(domain in domains()) {
