@@ -192,7 +192,6 @@ fn some_values(domain: &Domain) -> Vec<(u64, Value)> {
     let Some(count) = domain.cardinality() else { return Vec::new() };
     (0..count.min(20))
         .chain(count.saturating_sub(20).max(20)..count)
-        .into_iter()
         .map(|k| {
             let value = match domain {
                 Domain::Float { low, high, step, .. } => {

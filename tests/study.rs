@@ -524,7 +524,8 @@ fn arrays_elsewhere_are_refused() {
 fn trials_that_no_study_has_are_refused() {
     // Trials 1, 0, 3, 2, 5 are finished in this order, and 4 is pending.
     let saved = Saved::new();
-    let cases: [(fn(&mut Json), &str); 14] = [
+    type Change = fn(&mut Json);
+    let cases: [(Change, &str); 14] = [
         (
             |json| json["trials"][1]["id"] = json!(1),
             "trials/1`: is the second trial of this number",
