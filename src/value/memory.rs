@@ -1,5 +1,6 @@
 //! The transitions of a study, in the order in which they were completed.
 
+use super::Setting;
 use crate::error::{Error, Result};
 use crate::mdp::{ActionSet, Observation};
 use crate::persist::{Array, Persist, Snapshot};
@@ -28,6 +29,24 @@ impl Transition {
     }
 }
 
+impl Transition {
+    fn fits(&self, setting: &Setting, steps: usize, trials: usize) -> bool {
+        let state = |state: usize, features: &[f32]| {
+            state < setting.states && features.len() == setting.features
+        };
+        state(self.state, &self.features)
+            && self.action < setting.actions
+            && self.reached < setting.grid.len()
+            && (1..=steps).contains(&self.trials.len())
+            && self.trials.iter().all(|trial| *trial < trials)
+            && self.next.as_ref().is_none_or(|next| {
+                state(next.state, &next.features)
+                    && next.allowed.len() == setting.actions
+                    && !next.allowed.is_empty()
+            })
+    }
+}
+
 /// All transitions. Rewards are not stored but looked up by trial, since their normalization changes
 /// with every trial; replays store positions in this list.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +63,30 @@ impl Memory {
     /// The transitions in the order in which they were completed.
     pub fn transitions(&self) -> &[Transition] {
         &self.transitions
+    }
+
+    /// Refuses transitions just loaded from the path `at` that are none of this setting with so many
+    /// finished trials, or are made of more than `steps` steps.
+    pub(crate) fn check_loaded(
+        &self,
+        at: &str,
+        setting: &Setting,
+        steps: usize,
+        trials: usize,
+    ) -> Result<()> {
+        match self.transitions.iter().position(|t| !t.fits(setting, steps, trials)) {
+            None => Ok(()),
+            Some(position) => Err(Error::snapshot(
+                at,
+                format!(
+                    "transition {position} must have {} features a state, states below {}, actions                      below {}, configurations below {}, and 1 to {steps} of {trials} trials",
+                    setting.features,
+                    setting.states,
+                    setting.actions,
+                    setting.grid.len()
+                ),
+            )),
+        }
     }
 
     /// The transitions themselves.
