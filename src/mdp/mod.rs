@@ -13,6 +13,8 @@ mod ledger;
 mod refine;
 mod reward;
 mod select;
+#[cfg(test)]
+mod tests;
 
 pub use actions::ActionSet;
 pub use ledger::Ledger;

@@ -242,6 +242,22 @@ mod tests {
     }
 
     #[test]
+    fn rewards_of_huge_scores_are_limited() {
+        let scores = [Some(-1e300), Some(1.5), Some(f64::MAX), Some(f64::MIN), None];
+        let none = Normalization::None;
+        let big = 1e12;
+        assert_eq!(rewards(RewardKind::Score, none, &scores), [-big, 1.5, big, -big, -big]);
+        // The difference of the largest and the smallest score is infinite in 64 bits too.
+        let scores = [Some(f64::MIN), Some(f64::MAX)];
+        assert_eq!(rewards(RewardKind::Improvement, none, &scores), [0.0, big]);
+        assert_eq!(rewards(RewardKind::NegativeRegret, none, &scores), [-big, 0.0]);
+        // The optimum, 60, is 1e300 standard deviations away.
+        let tiny = [Some(1e-300), Some(2e-300)];
+        let far = rewards(RewardKind::NegativeRegret, Normalization::Standard, &tiny);
+        assert_eq!(far, [-big, -big]);
+    }
+
+    #[test]
     fn normal_scores_match_their_definition() {
         // scipy.stats.norm.ppf((rankdata([3, 1, 2, 2]) - 0.5) / 4)
         let expected = [1.150_349_380_376_008, -1.150_349_380_376_008_4, 0.0, 0.0];

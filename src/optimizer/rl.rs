@@ -17,6 +17,9 @@ use crate::streams::Streams;
 use crate::trial::{Score, Trial};
 use crate::value::Setting;
 
+#[cfg(test)]
+mod tests;
+
 /// How the first trials are chosen, before there is anything to learn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

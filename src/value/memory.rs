@@ -218,6 +218,9 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mdp::Targets;
+    use crate::space::{Grid, GridSize, Parameter, SearchSpace};
+    use std::sync::Arc;
 
     fn example() -> Memory {
         let mut memory = Memory::default();
@@ -265,6 +268,52 @@ mod tests {
             let mut damaged = snapshot.clone();
             damaged.put_array("m", "transitions", Array::U64(integers[..cut].to_vec()));
             assert!(Memory::default().load("m", &damaged).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn transitions_of_another_setting_are_refused() {
+        let space = SearchSpace::new([Parameter::int("x", 0, 3)]).unwrap();
+        let setting = Setting {
+            states: 5,
+            actions: 2,
+            features: 1,
+            grid: Arc::new(Grid::new(&space, GridSize::Resolution(4)).unwrap()),
+            targets: Targets::Configurations,
+            discount: 0.5,
+        };
+        let next = Observation { state: 4, features: vec![0.5], allowed: ActionSet::all(2) };
+        let whole = Transition {
+            state: 4,
+            features: vec![1.0],
+            action: 1,
+            reached: 3,
+            trials: vec![0, 1],
+            next: Some(next.clone()),
+        };
+        let check = |transition: Transition| {
+            let mut memory = Memory::default();
+            memory.push(whole.clone());
+            memory.push(transition);
+            memory.check_loaded("m", &setting, 2, 2).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(whole.clone()), Ok(()));
+        let to = |next: Observation| Transition { next: Some(next), ..whole.clone() };
+        for damaged in [
+            Transition { state: 5, ..whole.clone() },
+            Transition { features: vec![], ..whole.clone() },
+            Transition { action: 2, ..whole.clone() },
+            Transition { reached: 4, ..whole.clone() },
+            Transition { trials: vec![], ..whole.clone() },
+            Transition { trials: vec![2], ..whole.clone() },
+            Transition { trials: vec![0, 1, 1], ..whole.clone() },
+            to(Observation { state: 5, ..next.clone() }),
+            to(Observation { features: vec![], ..next.clone() }),
+            to(Observation { allowed: ActionSet::all(3), ..next.clone() }),
+            to(Observation { allowed: ActionSet::none(2), ..next.clone() }),
+        ] {
+            let message = check(damaged.clone()).expect_err(&format!("{damaged:?}"));
+            assert!(message.starts_with("snapshot: `m`: transition 1 must have 1 features"));
         }
     }
 

@@ -6,6 +6,8 @@ mod ensemble;
 mod memory;
 mod network;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use counts::LinearCounts;
 pub use dqn::DeepQ;
