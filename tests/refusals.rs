@@ -126,7 +126,10 @@ fn settings_of_networks_out_of_range_are_refused() {
     for decay in [-1e-3, f32::NAN, f32::INFINITY] {
         assert_says(&refused_dqn(|dqn| dqn.weight_decay = decay), &["weight_decay", "at least 0"]);
     }
-    assert_says(&refused_dqn(|dqn| dqn.batch = 0), &["`batch` must be at least 1"]);
+    for batch in [0, 65_537, usize::MAX] {
+        let message = refused_dqn(|dqn| dqn.batch = batch);
+        assert_says(&message, &["`batch` must be in 1..=65536", &batch.to_string()]);
+    }
     assert_says(&refused_dqn(|dqn| dqn.updates_per_trial = 0), &["`updates-per-trial`"]);
     assert_says(&refused_dqn(|dqn| dqn.bootstrap_actions = 0), &["`bootstrap-actions`"]);
     assert_says(&refused_dqn(|dqn| dqn.hidden = vec![8, 0]), &["`hidden` must be at least 1"]);
@@ -160,7 +163,7 @@ fn settings_of_ensembles_out_of_range_are_refused() {
     assert_says(&ensemble(|e| e.prior_scale = -1.0), &["`prior-scale` must be at least 0"]);
     assert_says(&ensemble(|e| e.prior_scale = f32::NAN), &["`prior-scale` must be at least 0"]);
     assert_says(&ensemble(|e| e.bootstrap = 0.0), &["`bootstrap` must be in (0, 1]"]);
-    assert_says(&ensemble(|e| e.network.batch = 0), &["`batch` must be at least 1"]);
+    assert_says(&ensemble(|e| e.network.batch = 0), &["`batch` must be in 1..=65536"]);
 }
 
 #[test]

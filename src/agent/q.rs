@@ -41,8 +41,9 @@ impl QLearning {
             return Err(Error::setting("q-learning", "steps", "in 1..=1000", self.steps));
         }
         let explore = self.exploration.build(self.value.name(), self.value.supplies())?;
-        let value = self.value.build(setting, streams)?;
+        let value = self.value.build(setting.clone(), streams)?;
         Ok(QAgent {
+            setting,
             value,
             explore,
             steps: self.steps,
@@ -55,6 +56,7 @@ impl QLearning {
 
 /// A Q-learning agent at work.
 pub struct QAgent {
+    setting: Setting,
     value: Box<dyn QFunction>,
     explore: Box<dyn Explore>,
     steps: usize,
@@ -71,9 +73,14 @@ impl QAgent {
         &self.estimates
     }
 
-    /// The transitions learned from so far.
-    pub fn memory(&self) -> &Memory {
-        &self.memory
+    /// Refuses a state just loaded from the path `at` whose parts do not fit together, in a study of so
+    /// many finished trials.
+    pub(crate) fn check_loaded(&self, at: &str, trials: usize) -> Result<()> {
+        let Self { setting, steps, .. } = self;
+        self.memory.check_loaded(&format!("{at}/memory"), setting, *steps, trials)?;
+        // A transition of n steps is finished.
+        self.unfinished.check_loaded(&format!("{at}/unfinished"), setting, steps - 1, trials)?;
+        self.value.check_loaded(&format!("{at}/value"), &self.memory)
     }
 
     /// Hands finished transitions to the value function.

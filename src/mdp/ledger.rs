@@ -149,6 +149,9 @@ impl Persist for Ledger {
             return Err(Error::snapshot(format!("{at}/rows"), "must be integers"));
         };
         let scores = snapshot.f64s(at, "scores", rows.len())?;
+        if scores.iter().any(|score| score.is_infinite()) {
+            return Err(Error::snapshot(format!("{at}/scores"), "must be finite, or NaN"));
+        }
         let mut fresh = Self::new(Arc::clone(&self.grid));
         for (&row, &score) in rows.iter().zip(scores) {
             let row = match row {

@@ -13,6 +13,8 @@ mod ledger;
 mod refine;
 mod reward;
 mod select;
+#[cfg(test)]
+mod tests;
 
 pub use actions::ActionSet;
 pub use ledger::Ledger;
@@ -69,8 +71,8 @@ pub trait Framing: Persist + Send {
     /// The length of [`Observation::features`].
     fn features(&self) -> usize;
 
-    /// The configuration of the grid that an action leads to; `None` where it leads nowhere.
-    fn reached(&self, state: usize, action: usize) -> Option<usize>;
+    /// Which configuration of the grid each action leads to.
+    fn targets(&self) -> Targets;
 
     /// What is to be evaluated next.
     fn situation(&mut self, cx: &Context<'_>, ledger: &Ledger, rng: &mut Generator) -> Situation;
@@ -87,6 +89,36 @@ pub trait Framing: Persist + Send {
 
     /// The episode at hand, from 0.
     fn episode(&self) -> u64;
+
+    /// Refuses a state just loaded from the path `at` that does not fit the ledger loaded with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Snapshot`](crate::Error::Snapshot) with what does not fit.
+    fn check_loaded(&self, at: &str, ledger: &Ledger) -> Result<()>;
+}
+
+/// Which configuration of the grid an action leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Targets {
+    /// Action `a` leads to configuration `a`.
+    Configurations,
+    /// Action `a` is the move `a` from the configuration that is the state ([`Grid::step`]).
+    Moves,
+}
+
+impl Targets {
+    /// The configuration that an action leads to; `None` where it leads nowhere.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such state or action.
+    pub fn reached(self, grid: &Grid, state: usize, action: usize) -> Option<usize> {
+        match self {
+            Self::Configurations => Some(action),
+            Self::Moves => grid.step(state, action),
+        }
+    }
 }
 
 /// A framing and its choices, as plain data.

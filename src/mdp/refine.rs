@@ -7,7 +7,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Taken;
-use super::{ActionSet, Advance, Framing, Ledger, Observation, Situation, squash};
+use super::{ActionSet, Advance, Framing, Ledger, Observation, Situation, Targets, squash};
 use crate::error::{Error, Result};
 use crate::optimizer::{Context, Problem};
 use crate::persist::{Persist, Snapshot};
@@ -161,8 +161,8 @@ impl Framing for RefineFraming {
         self.meta_features.len() + self.grid.space().features() + 2
     }
 
-    fn reached(&self, state: usize, action: usize) -> Option<usize> {
-        self.grid.step(state, action)
+    fn targets(&self) -> Targets {
+        Targets::Moves
     }
 
     fn situation(&mut self, cx: &Context<'_>, ledger: &Ledger, rng: &mut Generator) -> Situation {
@@ -243,6 +243,10 @@ impl Framing for RefineFraming {
     fn episode(&self) -> u64 {
         self.episode
     }
+
+    fn check_loaded(&self, _at: &str, _ledger: &Ledger) -> Result<()> {
+        Ok(()) // A walk keeps no positions of the ledger.
+    }
 }
 
 /// The numbers that change from trial to trial; NaN and infinity are part of them, so they are kept
@@ -272,15 +276,25 @@ impl Persist for RefineFraming {
 
     fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
         let state: State = snapshot.get(at, "walk")?;
-        if state.current.is_some_and(|row| row >= self.grid.len()) {
-            return Err(Error::snapshot(
-                format!("{at}/walk"),
-                format!(
-                    "stands at configuration {:?} of a grid of {}",
-                    state.current,
-                    self.grid.len()
-                ),
-            ));
+        let refuse = |problem: String| Err(Error::snapshot(format!("{at}/walk"), problem));
+        if let Some(row) = state.current {
+            let Refine { horizon, patience, .. } = self.config;
+            if row >= self.grid.len() {
+                let configurations = self.grid.len();
+                return refuse(format!(
+                    "stands at configuration {row} of a grid of {configurations}"
+                ));
+            }
+            // An episode that has come to its end stands nowhere.
+            if state.moves >= horizon || state.stalled > state.moves || state.stalled >= patience {
+                return refuse(format!(
+                    "{} moves, {} of them stalled, in an episode of at most {horizon} with a patience of {patience}",
+                    state.moves, state.stalled
+                ));
+            }
+        }
+        if state.episode > u64::from(u32::MAX) {
+            return refuse(format!("{} episodes, more than any study has", state.episode));
         }
         self.current = state.current;
         self.here = f64::from_bits(state.here_bits);

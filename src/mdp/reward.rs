@@ -48,6 +48,10 @@ pub struct Reward {
     pub normalization: Normalization,
 }
 
+/// The largest magnitude of a reward. 32-bit floats reach 3e38: this leaves room for sums over many
+/// steps and for the squares of gradients that Adam keeps.
+const LARGEST: f64 = 1e12;
+
 impl Reward {
     /// Refuses a reward that cannot be computed.
     ///
@@ -68,6 +72,10 @@ impl Reward {
     ///
     /// A failed trial is rewarded as a score below all complete ones would be: the lowest rank, or
     /// the lowest score so far (0 where none is complete).
+    ///
+    /// Rewards are limited to `[-1e12, 1e12]`, which only scores that are not normalized, or an
+    /// optimum far from all scores, can exceed: a study must not fail, nor a network turn to NaN, over
+    /// one objective value of 1e300.
     pub fn of(&self, ledger: &Ledger, optimum: Option<Score>) -> Vec<f32> {
         let scores = ledger.scores();
         let (values, target) = match self.normalization {
@@ -78,10 +86,10 @@ impl Reward {
             }
         };
         match self.kind {
-            RewardKind::Score => values.iter().map(|z| *z as f32).collect(),
+            RewardKind::Score => values.iter().map(|z| limited(*z)).collect(),
             RewardKind::NegativeRegret => {
                 let target = target.unwrap_or(0.0);
-                values.iter().map(|z| (z - target).min(0.0) as f32).collect()
+                values.iter().map(|z| limited((z - target).min(0.0))).collect()
             }
             RewardKind::Improvement => {
                 let mut best: Option<f64> = None;
@@ -90,12 +98,17 @@ impl Reward {
                     .map(|&z| {
                         let gain = best.map_or(0.0, |best| (z - best).max(0.0));
                         best = Some(best.map_or(z, |best| best.max(z)));
-                        gain as f32
+                        limited(gain)
                     })
                     .collect()
             }
         }
     }
+}
+
+/// A reward within the limits of [`Reward::of`].
+fn limited(reward: f64) -> f32 {
+    reward.clamp(-LARGEST, LARGEST) as f32
 }
 
 /// Scores with the lowest one in place of failures.
@@ -226,6 +239,22 @@ mod tests {
             [-59.0, -56.0, -59.0, -57.0, -55.5]
         );
         assert_eq!(rewards(RewardKind::Score, none, &[None, None]), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn rewards_of_huge_scores_are_limited() {
+        let scores = [Some(-1e300), Some(1.5), Some(f64::MAX), Some(f64::MIN), None];
+        let none = Normalization::None;
+        let big = 1e12;
+        assert_eq!(rewards(RewardKind::Score, none, &scores), [-big, 1.5, big, -big, -big]);
+        // The difference of the largest and the smallest score is infinite in 64 bits too.
+        let scores = [Some(f64::MIN), Some(f64::MAX)];
+        assert_eq!(rewards(RewardKind::Improvement, none, &scores), [0.0, big]);
+        assert_eq!(rewards(RewardKind::NegativeRegret, none, &scores), [-big, 0.0]);
+        // The optimum, 60, is 1e300 standard deviations away.
+        let tiny = [Some(1e-300), Some(2e-300)];
+        let far = rewards(RewardKind::NegativeRegret, Normalization::Standard, &tiny);
+        assert_eq!(far, [-big, -big]);
     }
 
     #[test]

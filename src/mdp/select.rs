@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActionSet, Advance, Framing, Ledger, Observation, Situation, squash};
+use super::{ActionSet, Advance, Framing, Ledger, Observation, Situation, Targets, squash};
 use crate::error::{Error, Result};
 use crate::optimizer::{Context, Problem};
 use crate::persist::{Persist, Snapshot};
@@ -140,8 +140,8 @@ impl Framing for SelectFraming {
             }
     }
 
-    fn reached(&self, _state: usize, action: usize) -> Option<usize> {
-        (action < self.grid.len()).then_some(action)
+    fn targets(&self) -> Targets {
+        Targets::Configurations
     }
 
     fn situation(&mut self, cx: &Context<'_>, ledger: &Ledger, _rng: &mut Generator) -> Situation {
@@ -176,6 +176,24 @@ impl Framing for SelectFraming {
 
     fn episode(&self) -> u64 {
         self.episode
+    }
+
+    fn check_loaded(&self, at: &str, ledger: &Ledger) -> Result<()> {
+        let trials = ledger.len();
+        let refuse = |key: &str, found: String| {
+            Err(Error::snapshot(format!("{at}/{key}"), format!("{found} of {trials} trials")))
+        };
+        if self.start > trials {
+            return refuse("start", format!("the episode began at trial {}", self.start));
+        }
+        if let Some(best) = self.best.filter(|best| !(self.start..trials).contains(best)) {
+            return refuse("best", format!("the episode's best is trial {best}"));
+        }
+        // An episode has at least one trial.
+        if self.episode > trials as u64 {
+            return refuse("episode", format!("{} episodes", self.episode));
+        }
+        Ok(())
     }
 }
 

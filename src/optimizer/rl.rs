@@ -15,7 +15,10 @@ use crate::persist::{Array, Persist, Snapshot};
 use crate::space::{Configuration, GridSize};
 use crate::streams::Streams;
 use crate::trial::{Score, Trial};
-use crate::value::{Setting, Targets};
+use crate::value::Setting;
+
+#[cfg(test)]
+mod tests;
 
 /// How the first trials are chosen, before there is anything to learn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,12 +60,7 @@ impl Discrete {
         self.reward.check(problem.optimum)?;
         let grid = problem.grid(self.grid)?;
         let framing = self.framing.build(problem, Arc::clone(&grid))?;
-        let targets = match self.framing {
-            FramingConfig::Select(_) => Targets::Configurations,
-            FramingConfig::Refine(_) => Targets::Moves,
-        };
-        let setting =
-            Setting::of(framing.as_ref(), targets, Arc::clone(&grid), self.agent.discount);
+        let setting = Setting::of(framing.as_ref(), Arc::clone(&grid), self.agent.discount);
         let agent = self.agent.build(setting, streams)?;
         Ok(Reinforced {
             framing,
@@ -118,6 +116,11 @@ impl Reinforced {
         free.iter().nth(place)
     }
 
+    /// The configuration that an action of the framing leads to.
+    fn target(&self, state: usize, action: usize) -> Option<usize> {
+        self.framing.targets().reached(self.ledger.grid(), state, action)
+    }
+
     fn moment(&self, cx: &Context<'_>) -> Moment {
         Moment { trial: cx.id.0, episode: self.framing.episode(), streams: cx.streams }
     }
@@ -135,14 +138,13 @@ impl Optimizer for Reinforced {
                 let action = match designed {
                     // Where the designed configuration is an action's, taking it is a decision.
                     Some(row) => (0..self.framing.actions())
-                        .find(|&a| self.framing.reached(observation.state, a) == Some(row)),
+                        .find(|&action| self.target(observation.state, action) == Some(row)),
                     None => Some(self.agent.act(&observation, self.moment(cx), &mut rng)?),
                 };
                 match action {
                     Some(action) => {
                         let row = self
-                            .framing
-                            .reached(observation.state, action)
+                            .target(observation.state, action)
                             .expect("only actions that lead somewhere are allowed");
                         self.decisions.insert(cx.id.0, Decision { observation, action });
                         row
@@ -194,9 +196,12 @@ impl Persist for Reinforced {
         self.framing.load(&format!("{at}/framing"), snapshot)?;
         self.agent.load(&format!("{at}/agent"), snapshot)?;
         self.ledger.load(&format!("{at}/ledger"), snapshot)?;
+        self.framing.check_loaded(&format!("{at}/framing"), &self.ledger)?;
+        self.agent.check_loaded(&format!("{at}/agent"), self.ledger.len())?;
         let at = format!("{at}/decisions");
         let count: usize = snapshot.get(&at, "count")?;
         let (actions, width) = (self.framing.actions(), self.framing.features());
+        let states = self.framing.states() as u64;
         let words = 3 + actions.div_ceil(64);
         let damaged = || Error::snapshot(&at, "the pending decisions do not fit this strategy");
         let Array::U64(integers) = snapshot.array(&at, "integers")? else { return Err(damaged()) };
@@ -212,7 +217,7 @@ impl Persist for Reinforced {
                 features: features[index * width..][..width].to_vec(),
                 allowed: ActionSet::from_words(&integers[3..], actions).ok_or_else(damaged)?,
             };
-            if integers[1] >= actions as u64 {
+            if integers[1] >= actions as u64 || integers[2] >= states {
                 return Err(damaged());
             }
             self.decisions

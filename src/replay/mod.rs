@@ -30,8 +30,13 @@ pub trait Replay: Persist + Send {
     /// Adds a transition; the oldest leaves where the replay is full.
     fn push(&mut self, position: usize);
 
+    /// The positions that the replay holds, one a slot.
+    fn positions(&self) -> &[u64];
+
     /// The number of transitions in the replay.
-    fn len(&self) -> usize;
+    fn len(&self) -> usize {
+        self.positions().len()
+    }
 
     /// Whether there is none.
     fn is_empty(&self) -> bool {

@@ -138,8 +138,8 @@ impl Replay for PrioritizedReplay {
         self.set(slot, self.weight_of(self.largest));
     }
 
-    fn len(&self) -> usize {
-        self.ring.len()
+    fn positions(&self) -> &[u64] {
+        &self.ring
     }
 
     /// Draws one transition from each of `count` segments of equal mass (section 3.3 of the paper).
@@ -147,7 +147,7 @@ impl Replay for PrioritizedReplay {
         assert!(!self.ring.is_empty(), "an empty replay has nothing to draw");
         let share = (self.batches as f64 / self.config.beta_batches.max(1) as f64).min(1.0);
         let beta = f64::from(self.config.beta) + share * (1.0 - f64::from(self.config.beta));
-        self.batches += 1;
+        self.batches = self.batches.saturating_add(1);
         into.positions.clear();
         into.slots.clear();
         into.weights.clear();
@@ -201,11 +201,15 @@ impl Persist for PrioritizedReplay {
             }
         };
         let weights = snapshot.f64s(at, "weights", ring.len())?;
-        if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
-            return Err(Error::snapshot(
-                format!("{at}/weights"),
-                "must be finite and not negative",
-            ));
+        let largest = snapshot.f32s(at, "largest", 1)?[0];
+        let positive = |x: f64| x > 0.0 && x.is_finite();
+        for (name, fits) in [
+            ("weights", weights.iter().all(|weight| positive(*weight))),
+            ("largest", positive(f64::from(largest))),
+        ] {
+            if !fits {
+                return Err(Error::snapshot(format!("{at}/{name}"), "must be finite and above 0"));
+            }
         }
         let mut fresh = Self::new(&self.config, self.capacity)?;
         while fresh.leaves < ring.len() {
@@ -217,7 +221,7 @@ impl Persist for PrioritizedReplay {
         fresh.ring = ring;
         fresh.next = next;
         fresh.batches = snapshot.get(at, "batches")?;
-        fresh.largest = snapshot.f32s(at, "largest", 1)?[0];
+        fresh.largest = largest;
         *self = fresh;
         Ok(())
     }

@@ -33,8 +33,8 @@ impl Replay for UniformReplay {
         }
     }
 
-    fn len(&self) -> usize {
-        self.ring.len()
+    fn positions(&self) -> &[u64] {
+        &self.ring
     }
 
     fn sample(&mut self, count: usize, rng: &mut Generator, into: &mut Batch) {

@@ -186,13 +186,40 @@ impl Grid {
         if let Some(index) = self.position(configuration) {
             return Some(index);
         }
-        let unit = self.space.to_unit(configuration);
-        self.configurations
+        let values = configuration.values();
+        self.nearest_of(values, |row| {
+            values.iter().zip(row).all(|(value, other)| value.is_some() == other.is_some())
+        })
+    }
+
+    /// The number of the configuration nearest to `values` among those that are `kept`, the first of
+    /// equally near ones. The distance is that of [`Grid::nearest`], with parameters that are not
+    /// active in the middle of their scales.
+    fn nearest_of(
+        &self,
+        values: &[Option<Value>],
+        kept: impl Fn(&[Option<Value>]) -> bool,
+    ) -> Option<usize> {
+        let unit: Vec<f64> = values
             .iter()
-            .enumerate()
-            .filter_map(|(index, row)| {
-                Some((self.distance(configuration, &unit, row, self.unit(index))?, index))
-            })
+            .zip(self.space.parameters())
+            .map(|(value, parameter)| value.map_or(0.5, |value| parameter.domain.to_unit(value)))
+            .collect();
+        let category = self.space.len() as f64 + 1.0;
+        let distance = |row: &[Option<Value>], row_unit: &[f64]| -> f64 {
+            (0..values.len())
+                .map(|i| match (values[i], row[i]) {
+                    (None, None) => 0.0,
+                    (Some(a), Some(b)) if a == b => 0.0,
+                    (Some(Value::Category(_)), Some(Value::Category(_))) => category,
+                    (_, Some(_)) => (unit[i] - row_unit[i]).powi(2),
+                    (Some(_), None) => 0.25,
+                })
+                .sum()
+        };
+        (0..self.len())
+            .filter(|&index| kept(self.get(index).values()))
+            .map(|index| (distance(self.get(index).values(), self.unit(index)), index))
             .min_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, index)| index)
     }
@@ -203,28 +230,6 @@ impl Grid {
             self.configurations.iter().flat_map(|row| self.space.to_unit(row)).collect()
         });
         &units[index * self.space.len()..][..self.space.len()]
-    }
-
-    /// The squared distance of [`Grid::nearest`], `None` where other parameters are active.
-    fn distance(
-        &self,
-        configuration: &Configuration,
-        unit: &[f64],
-        row: &Configuration,
-        row_unit: &[f64],
-    ) -> Option<f64> {
-        let category = unit.len() as f64 + 1.0;
-        let mut sum = 0.0;
-        for (i, (a, b)) in configuration.values().iter().zip(row.values()).enumerate() {
-            sum += match (a, b) {
-                (None, None) => 0.0,
-                (Some(a), Some(b)) if a == b => 0.0,
-                (Some(Value::Category(_)), Some(Value::Category(_))) => category,
-                (Some(_), Some(_)) => (unit[i] - row_unit[i]).powi(2),
-                _ => return None,
-            };
-        }
-        Some(sum)
     }
 
     /// The number of moves from a configuration: down and up for each parameter.
@@ -283,30 +288,7 @@ impl Grid {
         {
             return Some(exact);
         }
-        let unit: Vec<f64> = values
-            .iter()
-            .zip(self.space.parameters())
-            .map(|(value, parameter)| value.map_or(0.5, |value| parameter.domain.to_unit(value)))
-            .collect();
-        let category = self.space.len() as f64 + 1.0;
-        let distance = |other: &Configuration, other_unit: &[f64]| -> f64 {
-            (0..values.len())
-                .map(|i| match (values[i], other.values()[i]) {
-                    (None, None) => 0.0,
-                    (Some(a), Some(b)) if a == b => 0.0,
-                    (Some(Value::Category(_)), Some(Value::Category(_))) => category,
-                    (_, Some(_)) => (unit[i] - other_unit[i]).powi(2),
-                    (Some(_), None) => 0.25,
-                })
-                .sum()
-        };
-        self.configurations
-            .iter()
-            .enumerate()
-            .filter(|(_, other)| other.values()[p] == Some(value))
-            .map(|(index, other)| (distance(other, self.unit(index)), index))
-            .min_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, index)| index)
+        self.nearest_of(&values, |row| row[p] == Some(value))
     }
 }
 

@@ -40,7 +40,8 @@ pub struct DeepQ {
     /// Whether the loss is Huber's with threshold 1 (error clipping in Mnih et al. 2015) instead of
     /// squared.
     pub huber: bool,
-    /// The most transitions of an update.
+    /// The most transitions of an update, in `1..=65536`. A prioritized replay draws this many in every
+    /// update, however few it holds.
     pub batch: usize,
     /// The updates after every trial.
     pub updates_per_trial: usize,
@@ -81,6 +82,9 @@ impl Default for DeepQ {
     }
 }
 
+/// Above the largest batch size in common use; the buffers of an update grow with it.
+const LARGEST_BATCH: usize = 1 << 16;
+
 impl DeepQ {
     /// Refuses settings out of their ranges and options that exclude each other.
     ///
@@ -90,7 +94,6 @@ impl DeepQ {
     pub fn check(&self) -> Result<()> {
         let owner = "value function `dqn`";
         let at_least_1 = [
-            ("batch", self.batch),
             ("updates-per-trial", self.updates_per_trial),
             ("bootstrap-actions", self.bootstrap_actions),
         ];
@@ -98,6 +101,10 @@ impl DeepQ {
             if value == 0 {
                 return Err(Error::setting(owner, name, "at least 1", 0));
             }
+        }
+        if !(1..=LARGEST_BATCH).contains(&self.batch) {
+            let rule = format!("in 1..={LARGEST_BATCH}");
+            return Err(Error::setting(owner, "batch", rule, self.batch));
         }
         if self.dueling && self.head != Head::PerAction {
             return Err(Error::unsuited(

@@ -1,5 +1,6 @@
 //! The transitions of a study, in the order in which they were completed.
 
+use super::Setting;
 use crate::error::{Error, Result};
 use crate::mdp::{ActionSet, Observation};
 use crate::persist::{Array, Persist, Snapshot};
@@ -28,6 +29,24 @@ impl Transition {
     }
 }
 
+impl Transition {
+    fn fits(&self, setting: &Setting, steps: usize, trials: usize) -> bool {
+        let state = |state: usize, features: &[f32]| {
+            state < setting.states && features.len() == setting.features
+        };
+        state(self.state, &self.features)
+            && self.action < setting.actions
+            && self.reached < setting.grid.len()
+            && (1..=steps).contains(&self.trials.len())
+            && self.trials.iter().all(|trial| *trial < trials)
+            && self.next.as_ref().is_none_or(|next| {
+                state(next.state, &next.features)
+                    && next.allowed.len() == setting.actions
+                    && !next.allowed.is_empty()
+            })
+    }
+}
+
 /// All transitions. Rewards are not stored but looked up by trial, since their normalization changes
 /// with every trial; replays store positions in this list.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +63,30 @@ impl Memory {
     /// The transitions in the order in which they were completed.
     pub fn transitions(&self) -> &[Transition] {
         &self.transitions
+    }
+
+    /// Refuses transitions just loaded from the path `at` that are none of this setting with so many
+    /// finished trials, or are made of more than `steps` steps.
+    pub(crate) fn check_loaded(
+        &self,
+        at: &str,
+        setting: &Setting,
+        steps: usize,
+        trials: usize,
+    ) -> Result<()> {
+        match self.transitions.iter().position(|t| !t.fits(setting, steps, trials)) {
+            None => Ok(()),
+            Some(position) => Err(Error::snapshot(
+                at,
+                format!(
+                    "transition {position} must have {} features a state, states below {}, actions                      below {}, configurations below {}, and 1 to {steps} of {trials} trials",
+                    setting.features,
+                    setting.states,
+                    setting.actions,
+                    setting.grid.len()
+                ),
+            )),
+        }
     }
 
     /// The transitions themselves.
@@ -175,6 +218,9 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mdp::Targets;
+    use crate::space::{Grid, GridSize, Parameter, SearchSpace};
+    use std::sync::Arc;
 
     fn example() -> Memory {
         let mut memory = Memory::default();
@@ -222,6 +268,52 @@ mod tests {
             let mut damaged = snapshot.clone();
             damaged.put_array("m", "transitions", Array::U64(integers[..cut].to_vec()));
             assert!(Memory::default().load("m", &damaged).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn transitions_of_another_setting_are_refused() {
+        let space = SearchSpace::new([Parameter::int("x", 0, 3)]).unwrap();
+        let setting = Setting {
+            states: 5,
+            actions: 2,
+            features: 1,
+            grid: Arc::new(Grid::new(&space, GridSize::Resolution(4)).unwrap()),
+            targets: Targets::Configurations,
+            discount: 0.5,
+        };
+        let next = Observation { state: 4, features: vec![0.5], allowed: ActionSet::all(2) };
+        let whole = Transition {
+            state: 4,
+            features: vec![1.0],
+            action: 1,
+            reached: 3,
+            trials: vec![0, 1],
+            next: Some(next.clone()),
+        };
+        let check = |transition: Transition| {
+            let mut memory = Memory::default();
+            memory.push(whole.clone());
+            memory.push(transition);
+            memory.check_loaded("m", &setting, 2, 2).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(whole.clone()), Ok(()));
+        let to = |next: Observation| Transition { next: Some(next), ..whole.clone() };
+        for damaged in [
+            Transition { state: 5, ..whole.clone() },
+            Transition { features: vec![], ..whole.clone() },
+            Transition { action: 2, ..whole.clone() },
+            Transition { reached: 4, ..whole.clone() },
+            Transition { trials: vec![], ..whole.clone() },
+            Transition { trials: vec![2], ..whole.clone() },
+            Transition { trials: vec![0, 1, 1], ..whole.clone() },
+            to(Observation { state: 5, ..next.clone() }),
+            to(Observation { features: vec![], ..next.clone() }),
+            to(Observation { allowed: ActionSet::all(3), ..next.clone() }),
+            to(Observation { allowed: ActionSet::none(2), ..next.clone() }),
+        ] {
+            let message = check(damaged.clone()).expect_err(&format!("{damaged:?}"));
+            assert!(message.starts_with("snapshot: `m`: transition 1 must have 1 features"));
         }
     }
 

@@ -6,6 +6,8 @@ mod ensemble;
 mod memory;
 mod network;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use counts::LinearCounts;
 pub use dqn::DeepQ;
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::explore::Moment;
-use crate::mdp::{Framing, Observation};
+use crate::mdp::{Framing, Observation, Targets};
 use crate::persist::Persist;
 use crate::space::Grid;
 use crate::streams::Streams;
@@ -51,9 +53,6 @@ pub struct Estimates {
 
 /// A learned function `Q(s, a)`: the expected discounted sum of rewards after taking `a` in `s`.
 pub trait QFunction: Persist + Send {
-    /// What it supplies beside the mean.
-    fn supplies(&self) -> Signals;
-
     /// The estimates of all actions in a state, allowed or not. `into` is overwritten; its buffers are
     /// used again.
     fn estimate(&mut self, observation: &Observation, into: &mut Estimates);
@@ -71,6 +70,13 @@ pub trait QFunction: Persist + Send {
         rewards: &[f32],
         moment: Moment,
     ) -> Result<()>;
+
+    /// Refuses a state just loaded from the path `at` that does not fit the memory loaded with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Snapshot`](crate::Error::Snapshot) with what does not fit.
+    fn check_loaded(&self, at: &str, memory: &Memory) -> Result<()>;
 }
 
 /// What a value function needs to know of the process that it is built for.
@@ -90,34 +96,22 @@ pub struct Setting {
     pub discount: f32,
 }
 
-/// Which configuration of the grid an action leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Targets {
-    /// Action `a` leads to configuration `a`.
-    Configurations,
-    /// Action `a` is the move `a` from the configuration that is the state ([`Grid::step`]).
-    Moves,
-}
-
 impl Setting {
     /// The setting of a framing.
-    pub fn of(framing: &dyn Framing, targets: Targets, grid: Arc<Grid>, discount: f32) -> Self {
+    pub fn of(framing: &dyn Framing, grid: Arc<Grid>, discount: f32) -> Self {
         Self {
             states: framing.states(),
             actions: framing.actions(),
             features: framing.features(),
             grid,
-            targets,
+            targets: framing.targets(),
             discount,
         }
     }
 
     /// The configuration that an action leads to; `None` where it leads nowhere.
     pub fn reached(&self, state: usize, action: usize) -> Option<usize> {
-        match self.targets {
-            Targets::Configurations => Some(action),
-            Targets::Moves => self.grid.step(state, action),
-        }
+        self.targets.reached(&self.grid, state, action)
     }
 }
 

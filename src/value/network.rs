@@ -3,15 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::dqn::DeepQ;
-use super::{Estimates, LinearCounts, Memory, QFunction, Setting, Signals};
+use super::{Estimates, LinearCounts, Memory, QFunction, Setting};
 use crate::error::{Error, Result};
 use crate::explore::Moment;
-use crate::mdp::Observation;
+use crate::mdp::{Observation, Targets};
 use crate::nn::{Adam, AdamSettings, Init, MlpShape, Network, Workspace, polyak};
 use crate::persist::{Array, Persist, Snapshot};
 use crate::replay::{Batch, Replay};
 use crate::streams::{Generator, Streams};
 use rand::RngExt;
+
+#[cfg(test)]
+mod tests;
 
 /// What a Q-network puts out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -61,7 +64,6 @@ pub(super) struct Networks {
     counts: LinearCounts,
     /// Which members see each transition of the memory, one bit a member.
     seen_by: Vec<u64>,
-    updates: u64,
     scratch: Scratch,
 }
 
@@ -134,7 +136,6 @@ impl Networks {
             online,
             prior,
             seen_by: Vec::new(),
-            updates: 0,
             scratch,
         })
     }
@@ -185,8 +186,8 @@ impl Networks {
             Head::ActionFeatures => {
                 let encoding = self.setting.grid.encoding();
                 let own = match self.setting.targets {
-                    super::Targets::Configurations => encoding,
-                    super::Targets::Moves => {
+                    Targets::Configurations => encoding,
+                    Targets::Moves => {
                         scratch.own.clear();
                         for action in 0..actions {
                             // A move that leads nowhere is never allowed; its value is not read.
@@ -264,10 +265,9 @@ impl Networks {
         self.scratch.errors.iter_mut().for_each(|error| *error /= members);
         self.replay.update(&batch, &self.scratch.errors);
         self.adam.step(self.online.params_mut(), &self.scratch.gradient);
-        self.updates += 1;
         match self.config.target {
             Target::Soft(tau) => polyak(self.target.params_mut(), self.online.params(), tau),
-            Target::Every(every) if self.updates.is_multiple_of(every) => {
+            Target::Every(every) if self.adam.steps().is_multiple_of(every) => {
                 self.target.params_mut().copy_from_slice(self.online.params());
             }
             Target::Every(_) => {}
@@ -495,11 +495,6 @@ fn add_scaled(values: &mut [f32], other: &[f32], scale: f32) {
 }
 
 impl QFunction for Networks {
-    fn supplies(&self) -> Signals {
-        let several = self.diversity.members > 1;
-        Signals { counts: true, spread: several, members: several }
-    }
-
     fn estimate(&mut self, observation: &Observation, into: &mut Estimates) {
         self.estimate_all(observation, into);
     }
@@ -514,6 +509,39 @@ impl QFunction for Networks {
         self.learn_from(memory, fresh, rewards, moment);
         Ok(())
     }
+
+    fn check_loaded(&self, at: &str, memory: &Memory) -> Result<()> {
+        if self.seen_by.len() != memory.len() {
+            return Err(Error::snapshot(
+                format!("{at}/seen-by"),
+                format!(
+                    "must have one entry for each of {} transitions, found {}",
+                    memory.len(),
+                    self.seen_by.len()
+                ),
+            ));
+        }
+        if let Some(position) =
+            self.replay.positions().iter().find(|position| **position >= memory.len() as u64)
+        {
+            return Err(Error::snapshot(
+                format!("{at}/replay/ring"),
+                format!("holds transition {position} of {}", memory.len()),
+            ));
+        }
+        // Updates are made only where a transition was added.
+        let (updates, per_trial) = (self.adam.steps(), self.config.updates_per_trial);
+        if updates > (memory.len() as u64).saturating_mul(per_trial as u64) {
+            return Err(Error::snapshot(
+                format!("{at}/adam/step"),
+                format!(
+                    "{updates} updates after {} transitions, at {per_trial} a trial",
+                    memory.len()
+                ),
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Persist for Networks {
@@ -524,7 +552,7 @@ impl Persist for Networks {
         self.replay.save(&format!("{at}/replay"), snapshot)?;
         self.counts.save(&format!("{at}/counts"), snapshot)?;
         snapshot.put_array(at, "seen-by", Array::U64(self.seen_by.clone()));
-        snapshot.put(at, "updates", &self.updates)
+        Ok(())
     }
 
     fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
@@ -533,7 +561,6 @@ impl Persist for Networks {
         self.adam.load(&format!("{at}/adam"), snapshot)?;
         self.replay.load(&format!("{at}/replay"), snapshot)?;
         self.counts.load(&format!("{at}/counts"), snapshot)?;
-        self.updates = snapshot.get(at, "updates")?;
         match snapshot.array(at, "seen-by")? {
             Array::U64(bits) => self.seen_by.clone_from(bits),
             _ => return Err(Error::snapshot(format!("{at}/seen-by"), "must be integers")),

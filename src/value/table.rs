@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Estimates, Memory, QFunction, Setting, Signals};
+use super::{Estimates, Memory, QFunction, Setting};
 use crate::error::{Error, Result};
 use crate::explore::Moment;
 use crate::mdp::Observation;
@@ -71,10 +71,6 @@ impl QTable {
 }
 
 impl QFunction for QTable {
-    fn supplies(&self) -> Signals {
-        Signals { counts: true, ..Signals::default() }
-    }
-
     fn estimate(&mut self, observation: &Observation, into: &mut Estimates) {
         let actions = self.setting.actions;
         into.mean.clear();
@@ -111,9 +107,13 @@ impl QFunction for QTable {
                 .entry((transition.state as u32, transition.action as u32))
                 .or_insert((self.config.initial, 0));
             entry.0 += self.config.learning_rate * (target - entry.0);
-            entry.1 += 1;
+            entry.1 = entry.1.saturating_add(1);
         }
         Ok(())
+    }
+
+    fn check_loaded(&self, _at: &str, _memory: &Memory) -> Result<()> {
+        Ok(()) // A table keeps no positions of the memory.
     }
 }
 
@@ -153,7 +153,13 @@ impl Persist for QTable {
                     ),
                 ));
             }
-            entries.insert((state as u32, action as u32), (value, count as u32));
+            let Ok(count) = u32::try_from(count) else {
+                return Err(Error::snapshot(
+                    format!("{at}/entries"),
+                    format!("entry ({state}, {action}) was updated {count} times"),
+                ));
+            };
+            entries.insert((state as u32, action as u32), (value, count));
         }
         self.entries = entries;
         Ok(())
