@@ -223,3 +223,17 @@ impl Persist for Critics {
         load_adam(&mut self.adam, &format!("{at}/adam"), snapshot)
     }
 }
+
+#[cfg(test)]
+impl Critics {
+    /// Starts from given weights, the targets too.
+    pub fn set(&mut self, weights: &[f32]) {
+        self.online.params_mut().copy_from_slice(weights);
+        self.target.params_mut().copy_from_slice(weights);
+    }
+
+    pub fn assert_are(&self, online: &[f32], target: &[f32], case: &str) {
+        super::tests::assert_near(self.online.params(), online, &format!("{case}: critics"));
+        super::tests::assert_near(self.target.params(), target, &format!("{case}: their targets"));
+    }
+}

@@ -266,3 +266,51 @@ impl Persist for DeterministicAgent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Case, assert_near, fixture};
+    use super::super::{Ddpg, Td3};
+    use super::*;
+
+    fn assert_ten_steps_agree<Settings>(mut agent: DeterministicAgent, case: &Case<Settings>) {
+        agent.actor.params_mut().copy_from_slice(&case.start.actor);
+        agent.target.params_mut().copy_from_slice(&case.start.actor);
+        agent.critics.set(&case.start.critics);
+        for (number, step) in case.steps.iter().enumerate() {
+            let losses = agent.step(&step.batch.batch(), &step.noise);
+            step.assert_reported(losses, agent.errors(), &format!("{} step {number}", case.name));
+        }
+        let name = &case.name;
+        assert_near(agent.actor.params(), &case.end.actor, &format!("{name}: actor"));
+        assert_near(agent.target.params(), &case.end.actor_target, &format!("{name}: its target"));
+        agent.critics.assert_are(&case.end.critics, &case.end.critic_targets, name);
+    }
+
+    #[test]
+    fn ten_updates_of_ddpg_agree_with_pytorch() {
+        for case in fixture::<Ddpg>("ddpg").cases {
+            assert_ten_steps_agree(case.settings.build(3, 2, Streams::new(1)).unwrap(), &case);
+        }
+    }
+
+    #[test]
+    fn ten_updates_of_td3_agree_with_pytorch() {
+        for case in fixture::<Td3>("td3").cases {
+            assert_ten_steps_agree(case.settings.build(3, 2, Streams::new(1)).unwrap(), &case);
+        }
+    }
+
+    #[test]
+    fn the_last_layers_of_ddpg_begin_small() {
+        let agent = Ddpg::default().build(3, 2, Streams::new(1)).unwrap();
+        let range = agent.actor.output_range(0);
+        let (hidden, last) = agent.actor.params().split_at(range.start);
+        assert_eq!(last.len(), 300 * 2 + 2);
+        let largest = last.iter().fold(0.0f32, |largest, w| largest.max(w.abs()));
+        assert!(largest <= 3e-3 && largest > 2.9e-3, "{largest}");
+        assert!(hidden.iter().any(|w| w.abs() > 0.1));
+        let target = agent.target.params();
+        assert_eq!(target, agent.actor.params());
+    }
+}

@@ -10,6 +10,8 @@ mod deterministic;
 mod q;
 mod sac;
 mod td3;
+#[cfg(test)]
+mod tests;
 
 pub use control::{ActorCritic, ActorCriticConfig, ControlBatch, Losses};
 pub use ddpg::Ddpg;

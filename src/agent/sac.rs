@@ -412,3 +412,153 @@ impl Persist for SacAgent {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{assert_near, fixture};
+    use super::*;
+    use rand::RngExt;
+
+    #[test]
+    fn ten_updates_agree_with_pytorch() {
+        for case in fixture::<Sac>("sac").cases {
+            let mut agent = case.settings.build(3, 2, Streams::new(1)).unwrap();
+            agent.actor.params_mut().copy_from_slice(&case.start.actor);
+            agent.critics.set(&case.start.critics);
+            for (number, step) in case.steps.iter().enumerate() {
+                let losses = agent.step(&step.batch.batch(), &step.noise);
+                let name = format!("{} step {number}", case.name);
+                step.assert_reported(losses, agent.errors(), &name);
+            }
+            assert_near(agent.actor.params(), &case.end.actor, &format!("{}: actor", case.name));
+            agent.critics.assert_are(&case.end.critics, &case.end.critic_targets, &case.name);
+        }
+    }
+
+    /// `log pi` of one action, in f64 and straight from the documented formula.
+    fn log_prob(mean: f64, log_std: f64, e: f64) -> f64 {
+        let std = log_std.clamp(-20.0, 2.0).exp();
+        let u = mean + std * e;
+        let normal = -0.5 * e * e - std.ln() - 0.5 * (2.0 * std::f64::consts::PI).ln();
+        normal - (1.0 - u.tanh().powi(2)).ln()
+    }
+
+    #[test]
+    fn log_probabilities_are_exact_where_the_slope_rounds_to_zero() {
+        let mut samples = Samples::default();
+        for (mean, log_std, e) in [(0.3, -1.0, 0.7), (-2.0, 0.5, -1.5), (0.0, 5.0, 0.1)] {
+            samples.draw(&[mean, log_std], &[e], 1);
+            let expected = log_prob(mean.into(), log_std.into(), e.into());
+            let found = f64::from(samples.log_probs[0]);
+            assert!(
+                (found - expected).abs() < 1e-5 * expected.abs().max(1.0),
+                "{found} {expected}"
+            );
+        }
+        // 1 - tanh(40)^2 = 4 e^-80, of which f64 knows nothing either: log 4 - 80.
+        samples.draw(&[-40.0, 0.0], &[0.0], 1);
+        let expected = -0.918_938_533 - (4f64.ln() - 80.0);
+        assert!((f64::from(samples.log_probs[0]) - expected).abs() < 1e-5);
+        assert_eq!(samples.actions, [-1.0]);
+    }
+
+    #[test]
+    fn probabilities_sum_to_one() {
+        // The integral of pi(a) da over (-1, 1), at the actions of evenly spaced numbers u.
+        let (mean, log_std) = (0.4f32, -0.3f32);
+        let mut samples = Samples::default();
+        let (mut integral, width) = (0.0f64, 0.01f32);
+        for place in -1000..1000 {
+            let u = |place: i32| place as f32 * width;
+            let e = |place: i32| (u(place) - mean) / log_std.exp();
+            let mut action = |place| {
+                samples.draw(&[mean, log_std], &[e(place)], 1);
+                (f64::from(samples.actions[0]), f64::from(samples.log_probs[0]).exp())
+            };
+            let ((a, p), (b, q)) = (action(place), action(place + 1));
+            integral += (b - a) * (p + q) / 2.0;
+        }
+        assert!((integral - 1.0).abs() < 1e-3, "{integral}");
+    }
+
+    #[test]
+    fn the_actors_gradient_agrees_with_finite_differences() {
+        // Q(a) = sum_i c_i a_i, whose gradient at the actions is c. The third log-deviation of the first
+        // row is beyond its bound and must not be pulled at.
+        let (alpha, actions, rows) = (0.7, 3, 4);
+        let mut rng = Streams::new(3).at("test", 0);
+        let mut numbers = |count: usize| -> Vec<f32> {
+            (0..count).map(|_| rng.random_range(-1.5f32..1.5)).collect()
+        };
+        let (mut outputs, noise, c) =
+            (numbers(rows * 2 * actions), numbers(rows * actions), numbers(rows * actions));
+        outputs[5] = 2.5;
+        let loss = |outputs: &[f64]| -> f64 {
+            let mut sum = 0.0;
+            for row in 0..rows {
+                for i in 0..actions {
+                    let place = row * 2 * actions + i;
+                    let (mean, log_std) = (outputs[place], outputs[place + actions]);
+                    let e = f64::from(noise[row * actions + i]);
+                    let a = (mean + log_std.clamp(-20.0, 2.0).exp() * e).tanh();
+                    sum += f64::from(alpha) * log_prob(mean, log_std, e)
+                        - f64::from(c[row * actions + i]) * a;
+                }
+            }
+            sum / rows as f64
+        };
+        let mut samples = Samples::default();
+        samples.draw(&outputs, &noise, actions);
+        let mut gradient = Vec::new();
+        samples.gradient(alpha, &c, actions, &mut gradient);
+        assert_eq!(gradient.len(), outputs.len());
+        let wide: Vec<f64> = outputs.iter().map(|x| f64::from(*x)).collect();
+        for place in 0..wide.len() {
+            let moved = |by: f64| {
+                let mut outputs = wide.clone();
+                outputs[place] += by;
+                loss(&outputs)
+            };
+            let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            let found = f64::from(gradient[place]);
+            assert!((found - slope).abs() < 1e-5, "{place}: {found} instead of {slope}");
+        }
+        assert_eq!(gradient[5], 0.0);
+    }
+
+    #[test]
+    fn the_temperature_moves_the_entropy_to_its_target() {
+        // Without rewards the entropy is all there is to gain.
+        let settings = Sac {
+            hidden: vec![16],
+            actor_learning_rate: 1e-2,
+            critic_learning_rate: 1e-2,
+            temperature_learning_rate: 3e-2,
+            target_entropy: Some(-1.5),
+            ..Sac::default()
+        };
+        let mut agent = settings.build(1, 1, Streams::new(1)).unwrap();
+        let mut batch = ControlBatch::default();
+        let mut rng = Streams::new(1).at("test", 0);
+        let mut entropies = Vec::new();
+        for _ in 0..1000 {
+            batch.clear();
+            for _ in 0..32 {
+                let action = rng.random_range(-1.0f32..1.0);
+                batch.push(&[0.0], &[action], -10.0 * action * action, &[0.0], 0.0, 1.0);
+            }
+            agent.update(&batch, &mut rng);
+            let log_probs = &agent.scratch.samples.log_probs;
+            entropies.push(-log_probs.iter().sum::<f32>() / log_probs.len() as f32);
+        }
+        let last = entropies[800..].iter().sum::<f32>() / 200.0;
+        assert!((last + 1.5).abs() < 0.2, "{last}");
+        // The optimum exp(-10 a^2 / alpha) has the entropy 1/2 log(pi e alpha / 10) where it is narrow.
+        let expected = 10.0 * (2.0f32 * -1.5).exp() / (std::f32::consts::PI * std::f32::consts::E);
+        assert!(
+            (agent.temperature() / expected).ln().abs() < 0.5,
+            "{} {expected}",
+            agent.temperature()
+        );
+    }
+}
