@@ -30,8 +30,8 @@ pub struct ParameterNoise {
 }
 
 impl Default for ParameterNoise {
-    /// 0.2, so that actions differ as much as by the noise of [`super::OrnsteinUhlenbeck`], and alpha =
-    /// 1.01 (Plappert et al. 2018, section 3 and appendix C).
+    /// alpha = 1.01 (Plappert et al. 2018), every 50 updates as in the authors' program. 0.2 makes actions
+    /// differ as much as by one push of [`super::OrnsteinUhlenbeck`].
     fn default() -> Self {
         Self { initial: 0.2, distance: 0.2, factor: 1.01, every: 50 }
     }
@@ -87,8 +87,7 @@ impl Perturbation {
     ///
     /// [`Error::Setting`] where a setting is outside its range; [`Error::Unsuited`] where the actor has
     /// no layer norm, without which the same noise disturbs some layers much more than others
-    /// (Plappert et al. 2018, section 3, "state-dependent exploration" and "perturbing deep neural
-    /// networks").
+    /// (Plappert et al. 2018, section 3).
     pub fn new(settings: &ParameterNoise, actor: &Network, rng: &mut Generator) -> Result<Self> {
         settings.check()?;
         if !actor.shape().layer_norm && !actor.shape().hidden.is_empty() {
