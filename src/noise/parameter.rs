@@ -68,6 +68,21 @@ impl ParameterNoise {
 /// ```
 ///
 /// Gains and shifts of layer norm are left alone.
+///
+/// ```
+/// use hyperq::nn::{Init, MlpShape, Network};
+/// use hyperq::noise::{ParameterNoise, Perturbation};
+/// use hyperq::streams::Streams;
+///
+/// let shape = MlpShape { inputs: 3, outputs: 2, layer_norm: true, ..MlpShape::default() };
+/// let mut rng = Streams::new(1).at("noise", 0);
+/// let actor = Network::new(shape, 1, Init::TorchLinear, &mut rng)?;
+/// let mut noise = Perturbation::new(&ParameterNoise::default(), &actor, &mut rng)?;
+/// assert!(noise.actor().params() != actor.params());
+/// noise.adapt(0.5); // farther than the 0.2 that are aimed at
+/// assert!(noise.scale() < 0.2);
+/// # Ok::<(), hyperq::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Perturbation {
     settings: ParameterNoise,
