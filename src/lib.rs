@@ -98,10 +98,11 @@
 //! | [`strategy`] | optimizers by name, with every setting as plain data |
 //! | [`optimizer`] | the trait behind all of them; baselines; reinforcement learning as an optimizer |
 //! | [`mdp`] | framings, rewards |
-//! | [`agent`] | Q-learning: a value function and an exploration policy |
+//! | [`agent`] | Q-learning: a value function and an exploration policy; actor-critic agents (DDPG, TD3, SAC) |
 //! | [`value`] | Q-tables, deep Q-networks, bootstrapped ensembles |
 //! | [`explore`] | exploration policies and their schedules |
 //! | [`replay`] | uniform and prioritized experience replay |
+//! | [`noise`] | what makes continuous actions explore: Gaussian, Ornstein-Uhlenbeck, parameter noise |
 //! | [`nn`] | the networks: forward and backward passes, Adam, averages of weights |
 //! | [`surface`] | test functions, tables, live surfaces, noise and shifts |
 //! | [`experiment`] | the benchmark runner, metrics, statistics, the report |
@@ -135,6 +136,7 @@ pub mod experiment;
 pub mod explore;
 pub mod mdp;
 pub mod nn;
+pub mod noise;
 pub mod optimizer;
 pub mod persist;
 pub mod replay;

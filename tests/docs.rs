@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use hyperq::agent::{Ddpg, Sac, Td3};
 use hyperq::experiment::config::Config;
 use hyperq::explore::{EpsilonGreedy, Softmax, Thompson, Ucb};
 use hyperq::mdp::{Refine, Reward, Select};
+use hyperq::noise::{Gaussian, OrnsteinUhlenbeck, ParameterNoise};
 use hyperq::replay::Prioritized;
 use hyperq::strategy::{Kind, Strategy, registry};
 use hyperq::value::{DeepQ, Ensemble, Table};
@@ -169,6 +171,12 @@ fn the_tables_of_settings_have_every_setting_and_its_default() {
         ("select", defaults::<Select>()),
         ("refine", defaults::<Refine>()),
         ("reward", defaults::<Reward>()),
+        ("ddpg", defaults::<Ddpg>()),
+        ("td3", defaults::<Td3>()),
+        ("sac", defaults::<Sac>()),
+        ("gaussian", defaults::<Gaussian>()),
+        ("ornstein-uhlenbeck", defaults::<OrnsteinUhlenbeck>()),
+        ("parameter", defaults::<ParameterNoise>()),
     ] {
         let documented = settings_table(name);
         let names: BTreeSet<&str> =

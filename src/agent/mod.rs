@@ -1,8 +1,24 @@
 //! Agents: they act, and learn from what came of it.
+//!
+//! [`Agent`] acts in a process of tuning. [`ActorCritic`] is the level below: continuous control with
+//! vectors, by [`Ddpg`], [`Td3`] or [`Sac`].
 
+mod control;
+mod critics;
+mod ddpg;
+mod deterministic;
 mod q;
+mod sac;
+mod td3;
+#[cfg(test)]
+mod tests;
 
+pub use control::{ActorCritic, ActorCriticConfig, ControlBatch, Losses};
+pub use ddpg::Ddpg;
+pub use deterministic::DeterministicAgent;
 pub use q::{QAgent, QLearning};
+pub use sac::{Sac, SacAgent};
+pub use td3::Td3;
 
 use crate::error::Result;
 use crate::explore::Moment;

@@ -1,0 +1,152 @@
+//! Deep deterministic policy gradient (Lillicrap et al. 2016).
+
+use serde::{Deserialize, Serialize};
+
+use super::control::{Common, above_0};
+use super::critics::Design;
+use super::deterministic::{DeterministicAgent, Plan};
+use crate::error::Result;
+use crate::nn::Activation;
+use crate::noise::{NoiseConfig, OrnsteinUhlenbeck};
+use crate::streams::Streams;
+
+const OWNER: &str = "agent `ddpg`";
+
+/// The settings of DDPG. The defaults are those of Lillicrap et al. 2016, section 7.
+///
+/// ```text
+/// y = r + gamma Q'(s', pi'(s'))
+/// critic:  minimize mean (Q(s, a) - y)^2 + decay / 2 |weights|^2
+/// actor:   maximize mean Q(s, pi(s)),   pi(s) = tanh(network(s))
+/// targets: w' <- (1 - tau) w' + tau w, after every update
+/// ```
+///
+/// Deviations: actions enter the critic in its first layer and not in its second; layer norm, as an
+/// option, takes the place of batch norm; with several critics, which the paper does not have, the
+/// target takes the smallest and the actor climbs the first. The discount (0.99 in the paper) is part
+/// of the batch.
+///
+/// ```
+/// use hyperq::agent::{ActorCritic, Ddpg};
+/// use hyperq::streams::Streams;
+///
+/// let mut agent = Ddpg::default().build(3, 2, Streams::new(1))?;
+/// let mut action = Vec::new();
+/// agent.act(&[0.1, 0.2, 0.3], &mut action);
+/// assert_eq!(action.len(), 2);
+/// # Ok::<(), hyperq::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Ddpg {
+    /// The widths of the hidden layers of actor and critics.
+    pub hidden: Vec<usize>,
+    /// Their activation.
+    pub activation: Activation,
+    /// Whether the actor's hidden layers are normalized (Ba, Kiros & Hinton 2016).
+    pub actor_layer_norm: bool,
+    /// Whether the critics' hidden layers are normalized.
+    pub critic_layer_norm: bool,
+    /// The number of critics, in `1..=64`.
+    pub critics: usize,
+    /// Adam's step size for the actor, above 0.
+    pub actor_learning_rate: f32,
+    /// Adam's step size for the critics, above 0.
+    pub critic_learning_rate: f32,
+    /// The critics' L2 penalty: the gradient of the loss has `decay * weight` added. At least 0.
+    pub weight_decay: f32,
+    /// The largest norm of a gradient, above 0.
+    pub gradient_clip: Option<f32>,
+    /// How much of the networks the targets take over in an update, in `(0, 1]`.
+    pub tau: f32,
+    /// The most transitions of an update.
+    pub batch: usize,
+    /// The initial weights of the last layers are uniform in plus and minus this, above 0.
+    pub final_init: f32,
+    /// The exploration.
+    pub noise: NoiseConfig,
+}
+
+impl Default for Ddpg {
+    fn default() -> Self {
+        Self {
+            hidden: vec![400, 300],
+            activation: Activation::Relu,
+            actor_layer_norm: false,
+            critic_layer_norm: false,
+            critics: 1,
+            actor_learning_rate: 1e-4,
+            critic_learning_rate: 1e-3,
+            weight_decay: 1e-2,
+            gradient_clip: None,
+            tau: 1e-3,
+            batch: 64,
+            final_init: 3e-3,
+            noise: NoiseConfig::OrnsteinUhlenbeck(OrnsteinUhlenbeck::default()),
+        }
+    }
+}
+
+impl Ddpg {
+    /// Refuses settings out of their ranges.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) with the first one outside its range.
+    pub fn check(&self) -> Result<()> {
+        Common {
+            owner: OWNER,
+            hidden: &self.hidden,
+            critics: self.critics,
+            critics_at_least: 1,
+            actor_learning_rate: self.actor_learning_rate,
+            critic_learning_rate: self.critic_learning_rate,
+            weight_decay: self.weight_decay,
+            gradient_clip: self.gradient_clip,
+            tau: self.tau,
+            batch: self.batch,
+        }
+        .check()?;
+        above_0(OWNER, "final-init", self.final_init)?;
+        self.noise.check()
+    }
+
+    /// Builds the agent for states of so many numbers and actions of so many, each at least 1;
+    /// `streams` give its initial weights.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check`]; [`Error::Unsuited`](crate::Error::Unsuited) for parameter noise without layer
+    /// norm in the actor.
+    pub fn build(
+        &self,
+        states: usize,
+        actions: usize,
+        streams: Streams,
+    ) -> Result<DeterministicAgent> {
+        self.check()?;
+        let critics = Design {
+            states,
+            actions,
+            hidden: &self.hidden,
+            activation: self.activation,
+            layer_norm: self.critic_layer_norm,
+            members: self.critics,
+            learning_rate: self.critic_learning_rate,
+            weight_decay: self.weight_decay,
+            gradient_clip: self.gradient_clip,
+            tau: self.tau,
+            coefficient: 1.0,
+        };
+        let plan = Plan {
+            critics,
+            actor_layer_norm: self.actor_layer_norm,
+            actor_learning_rate: self.actor_learning_rate,
+            final_init: Some(self.final_init),
+            noise: &self.noise,
+            policy_delay: 1,
+            smoothing: None,
+        };
+        DeterministicAgent::new(&plan, streams)
+    }
+}
