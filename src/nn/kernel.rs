@@ -60,26 +60,175 @@ fn multiplied(factors: Factors<'_>, c: &mut [f32], mode: Mode, panel: &mut Panel
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f")]
-        fn widest(factors: Factors<'_>, c: &mut [f32], mode: Mode, panel: &mut Panel) {
-            multiply::<32, true>(factors, c, mode, panel);
+        fn widest(
+            simd: x86::Avx512,
+            factors: Factors<'_>,
+            c: &mut [f32],
+            mode: Mode,
+            panel: &mut Panel,
+        ) {
+            multiply::<_, 16, 32>(simd, factors, c, mode, panel);
         }
         #[target_feature(enable = "avx2,fma")]
-        fn wide(factors: Factors<'_>, c: &mut [f32], mode: Mode, panel: &mut Panel) {
-            multiply::<16, true>(factors, c, mode, panel);
+        fn wide(
+            simd: x86::Avx2,
+            factors: Factors<'_>,
+            c: &mut [f32],
+            mode: Mode,
+            panel: &mut Panel,
+        ) {
+            multiply::<_, 8, 16>(simd, factors, c, mode, panel);
         }
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: `widest` is a safe function that needs AVX-512F, which the processor was just
-            // seen to have.
-            return unsafe { widest(factors, c, mode, panel) };
+        if let Some(simd) = x86::Avx512::new() {
+            // SAFETY: `widest` is a safe function that needs AVX-512F, which the processor has, or there
+            // would be no `simd`.
+            return unsafe { widest(simd, factors, c, mode, panel) };
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: `wide` is a safe function that needs AVX2 and FMA, and the processor was just
-            // seen to have both.
-            return unsafe { wide(factors, c, mode, panel) };
+        if let Some(simd) = x86::Avx2::new() {
+            // SAFETY: `wide` is a safe function that needs AVX2 and FMA, which the processor has, or
+            // there would be no `simd`.
+            return unsafe { wide(simd, factors, c, mode, panel) };
         }
     }
+    multiply::<_, 4, 8>(Portable, factors, c, mode, panel);
+}
+
+/// The vectors that products are written in. A value of it is the proof that the processor has them.
+pub(super) trait Simd: Copy {
+    /// Numbers side by side.
+    type Vector: Copy;
+    /// How many they are.
+    const LANES: usize;
+    /// Whether the processor multiplies and adds in one instruction; where it does not, asking for that
+    /// would be slow.
+    const FUSED: bool;
+    /// The same number in all lanes.
+    fn splat(self, x: f32) -> Self::Vector;
+    /// The first numbers of a slice, which must be long enough.
+    fn load(self, from: &[f32]) -> Self::Vector;
+    /// Overwrites the first numbers of a slice, which must be long enough.
+    fn store(self, x: Self::Vector, to: &mut [f32]);
+    /// `x + y`
+    fn add(self, x: Self::Vector, y: Self::Vector) -> Self::Vector;
+    /// `x y + z`
+    fn multiply_add(self, x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector;
+}
+
+/// Vectors of four, which every processor that has vectors has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portable;
+
+impl Simd for Portable {
+    type Vector = [f32; 4];
+    const LANES: usize = 4;
     const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
-    multiply::<8, FUSED>(factors, c, mode, panel);
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> [f32; 4] {
+        [x; 4]
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> [f32; 4] {
+        [from[0], from[1], from[2], from[3]]
+    }
+
+    #[inline(always)]
+    fn store(self, x: [f32; 4], to: &mut [f32]) {
+        to[..4].copy_from_slice(&x);
+    }
+
+    #[inline(always)]
+    fn add(self, x: [f32; 4], y: [f32; 4]) -> [f32; 4] {
+        [x[0] + y[0], x[1] + y[1], x[2] + y[2], x[3] + y[3]]
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, x: [f32; 4], y: [f32; 4], z: [f32; 4]) -> [f32; 4] {
+        let one = |i: usize| {
+            if Self::FUSED { x[i].mul_add(y[i], z[i]) } else { x[i] * y[i] + z[i] }
+        };
+        [one(0), one(1), one(2), one(3)]
+    }
+}
+
+/// The vectors of x86-64.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::Simd;
+
+    /// Defines a kind of vectors: its name and lanes, the features that it needs, its instructions.
+    macro_rules! simd {
+        (
+            $(#[$doc:meta])* $name:ident, $vector:ty, $lanes:literal, [$($feature:tt),*],
+            $splat:ident, $load:ident, $store:ident, $add:ident, $multiply_add:ident
+        ) => {
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub(crate) struct $name(());
+
+            impl $name {
+                /// Exists only where the processor has the instructions.
+                #[inline(always)]
+                pub fn new() -> Option<Self> {
+                    ($(is_x86_feature_detected!($feature))&&*).then_some(Self(()))
+                }
+            }
+
+            impl Simd for $name {
+                type Vector = $vector;
+                const LANES: usize = $lanes;
+                const FUSED: bool = true;
+
+                #[inline(always)]
+                fn splat(self, x: f32) -> $vector {
+                    // SAFETY: needs the features above, which the processor has where `self` exists.
+                    unsafe { $splat(x) }
+                }
+
+                #[inline(always)]
+                fn load(self, from: &[f32]) -> $vector {
+                    assert!(from.len() >= $lanes);
+                    // SAFETY: needs the features above, which the processor has where `self` exists. It
+                    // reads as many numbers as there are lanes, without alignment; so many were just
+                    // seen to be in the slice.
+                    unsafe { $load(from.as_ptr()) }
+                }
+
+                #[inline(always)]
+                fn store(self, x: $vector, to: &mut [f32]) {
+                    assert!(to.len() >= $lanes);
+                    // SAFETY: as for `load`; the slice is borrowed mutably.
+                    unsafe { $store(to.as_mut_ptr(), x) }
+                }
+
+                #[inline(always)]
+                fn add(self, x: $vector, y: $vector) -> $vector {
+                    // SAFETY: needs the features above, which the processor has where `self` exists.
+                    unsafe { $add(x, y) }
+                }
+
+                #[inline(always)]
+                fn multiply_add(self, x: $vector, y: $vector, z: $vector) -> $vector {
+                    // SAFETY: needs the features above, which the processor has where `self` exists.
+                    unsafe { $multiply_add(x, y, z) }
+                }
+            }
+        };
+    }
+
+    simd!(
+        /// AVX2 with FMA.
+        Avx2, __m256, 8, ["avx2", "fma"],
+        _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps
+    );
+    simd!(
+        /// AVX-512F.
+        Avx512, __m512, 16, ["avx512f"],
+        _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps
+    );
 }
 
 /// `C = A B` by the crate gemm, either factor read transposed where asked: what the products above are
@@ -455,9 +604,16 @@ mod tests {
     type Multiply = fn(Factors<'_>, &mut [f32], Mode, &mut Panel);
     const WAYS: [(&str, Multiply); 3] = [
         ("chosen", multiplied),
-        ("portable", multiply::<8, false>),
-        // The panels of AVX-512, on any processor.
-        ("fused", multiply::<32, true>),
+        ("portable", |factors, c, mode, panel| {
+            multiply::<_, 4, 8>(Portable, factors, c, mode, panel);
+        }),
+        #[cfg(target_arch = "x86_64")]
+        ("avx2", |factors, c, mode, panel| match x86::Avx2::new() {
+            Some(simd) => multiply::<_, 8, 16>(simd, factors, c, mode, panel),
+            None => multiplied(factors, c, mode, panel),
+        }),
+        #[cfg(not(target_arch = "x86_64"))]
+        ("chosen again", multiplied),
     ];
 
     fn by_gemm(factors: Factors<'_>, c: &mut [f32]) {
@@ -465,7 +621,6 @@ mod tests {
         let a = (a, form == Form::TransposedLeft);
         product_by_gemm(size, a, (b, form == Form::TransposedRight), c);
     }
-
 
     #[test]
     fn products_agree_with_the_definition() {

@@ -2,13 +2,13 @@
 //!
 //! The right factor is copied panel by panel into a buffer that stays in the first cache: a panel is
 //! `DEPTH` rows high and `W` columns wide. `R` rows of the left factor times a panel are `R x W` sums
-//! that stay in registers (Goto & van de Geijn 2008, section 4). All is safe code on arrays of constant
-//! size, which the compiler turns into vector instructions of whatever [`super::kernel`] compiles it for.
+//! that stay in registers (Goto & van de Geijn 2008, section 4). The tiles are written in the vectors of a
+//! [`Simd`]; what costs little is left to the compiler.
 //!
 //! Every sum runs over `p = 0, 1, ...` one after the other, so that a row of a product has the same bits
 //! whatever rows stand beside it, and for every width of vectors that has a fused multiply-add.
 
-use super::kernel::Mode;
+use super::kernel::{Mode, Simd};
 
 /// The most rows of a panel: 256 x 16 numbers are 16 KiB, half of a first cache.
 const DEPTH: usize = 256;
@@ -20,7 +20,7 @@ const WIDEST: usize = 32;
 const TALLEST: usize = 6;
 
 /// From this many rows of the product on, copying the right factor into panels pays.
-const ROWS_TO_PACK: usize = 4 * TALLEST;
+const ROWS_TO_PACK: usize = 5 * TALLEST;
 
 /// The columns that the product of a single row works on at a time.
 const STRIPE: usize = 64;
@@ -65,15 +65,17 @@ pub(super) struct Factors<'a> {
     pub b: &'a [f32],
 }
 
-/// `C (+)= A B` in tiles of 6 rows and `W` columns. `FUSED` says that the processor multiplies and adds in
-/// one instruction; where it does not, asking for that would be slow.
+/// `C (+)= A B` in tiles of 6 rows and `WIDE` columns, which must be two vectors, or `NARROW` columns, which
+/// must be one.
 #[inline(always)]
-pub(super) fn multiply<const W: usize, const FUSED: bool>(
+pub(super) fn multiply<S: Simd, const NARROW: usize, const WIDE: usize>(
+    simd: S,
     factors: Factors<'_>,
     c: &mut [f32],
     mode: Mode,
     panel: &mut Panel,
 ) {
+    const { assert!(NARROW == S::LANES && WIDE == 2 * S::LANES && WIDE <= WIDEST) };
     let Factors { form, size: [m, k, n], a, b } = factors;
     if mode == Mode::Overwrite && k == 0 {
         c.fill(0.0);
@@ -82,32 +84,31 @@ pub(super) fn multiply<const W: usize, const FUSED: bool>(
         return;
     }
     match form {
-        _ if k == 1 => outer::<FUSED>(a, b, c, mode),
-        Form::Plain | Form::TransposedRight if n == 1 => dots::<FUSED>(a, b, c, mode, panel),
-        Form::TransposedRight if m == 1 => dots::<FUSED>(b, a, c, mode, panel),
+        _ if k == 1 => outer::<S>(a, b, c, mode),
+        Form::Plain | Form::TransposedRight if n == 1 => dots::<S>(a, b, c, mode, panel),
+        Form::TransposedRight if m == 1 => dots::<S>(b, a, c, mode, panel),
         // c^T = b^T A
-        Form::TransposedLeft if n == 1 => row::<FUSED>(b, a, c, mode),
-        Form::Plain | Form::TransposedLeft if m == 1 => row::<FUSED>(a, b, c, mode),
-        _ if n <= 8 => tiles::<8, FUSED>(factors, c, mode, panel),
-        _ if n <= 16 => tiles::<16, FUSED>(factors, c, mode, panel),
-        _ => tiles::<W, FUSED>(factors, c, mode, panel),
+        Form::TransposedLeft if n == 1 => row::<S>(b, a, c, mode),
+        Form::Plain | Form::TransposedLeft if m == 1 => row::<S>(a, b, c, mode),
+        _ if n <= NARROW => tiles::<S, 1, NARROW>(simd, factors, c, mode, panel),
+        _ => tiles::<S, 2, WIDE>(simd, factors, c, mode, panel),
     }
 }
 
 /// `x y + z`
 #[inline(always)]
-fn multiply_add<const FUSED: bool>(x: f32, y: f32, z: f32) -> f32 {
-    if FUSED { x.mul_add(y, z) } else { x * y + z }
+fn multiply_add<S: Simd>(x: f32, y: f32, z: f32) -> f32 {
+    if S::FUSED { x.mul_add(y, z) } else { x * y + z }
 }
 
 /// `C (+)= a b^T`
 #[inline(always)]
-fn outer<const FUSED: bool>(a: &[f32], b: &[f32], c: &mut [f32], mode: Mode) {
+fn outer<S: Simd>(a: &[f32], b: &[f32], c: &mut [f32], mode: Mode) {
     for (c, a) in c.chunks_exact_mut(b.len()).zip(a) {
         match mode {
             Mode::Overwrite => c.iter_mut().zip(b).for_each(|(c, b)| *c = a * b),
             Mode::Add => {
-                c.iter_mut().zip(b).for_each(|(c, b)| *c = multiply_add::<FUSED>(*a, *b, *c));
+                c.iter_mut().zip(b).for_each(|(c, b)| *c = multiply_add::<S>(*a, *b, *c));
             }
         }
     }
@@ -115,28 +116,22 @@ fn outer<const FUSED: bool>(a: &[f32], b: &[f32], c: &mut [f32], mode: Mode) {
 
 /// `c (+)= A b`: the scalar product of every row with `b`, four rows at a time.
 #[inline(always)]
-fn dots<const FUSED: bool>(
-    a: &[f32],
-    b: &[f32],
-    c: &mut [f32],
-    mode: Mode,
-    panel: &mut Panel,
-) {
+fn dots<S: Simd>(a: &[f32], b: &[f32], c: &mut [f32], mode: Mode, panel: &mut Panel) {
     let (tile, _) = panel.parts();
     let k = b.len();
     let (fours, rest) = c.as_chunks_mut::<4>();
     let (four_rows, rest_rows) = a.split_at(4 * k * fours.len());
     for (c, rows) in fours.iter_mut().zip(four_rows.chunks_exact(4 * k)) {
-        some_dots::<4, FUSED>(rows, b, c, mode, tile);
+        some_dots::<S, 4>(rows, b, c, mode, tile);
     }
     for (c, row) in rest.iter_mut().zip(rest_rows.chunks_exact(k)) {
-        some_dots::<1, FUSED>(row, b, std::array::from_mut(c), mode, tile);
+        some_dots::<S, 1>(row, b, std::array::from_mut(c), mode, tile);
     }
 }
 
 /// `R` rows of [`dots`]. Eight sums a row, which vectorize, are added in pairs at the end.
 #[inline(always)]
-fn some_dots<const R: usize, const FUSED: bool>(
+fn some_dots<S: Simd, const R: usize>(
     a: &[f32],
     b: &[f32],
     c: &mut [f32; R],
@@ -152,11 +147,12 @@ fn some_dots<const R: usize, const FUSED: bool>(
         for r in 0..R {
             let x = array::<LANES>(&a[r * k + p..]);
             for i in 0..LANES {
-                sums[r][i] = multiply_add::<FUSED>(x[i], y[i], sums[r][i]);
+                sums[r][i] = multiply_add::<S>(x[i], y[i], sums[r][i]);
             }
         }
     }
-    // As in `some_rows`, so that the sums stay in registers until here.
+    // The sums must not be indexed by a variable, or they would not stay in registers: so they are put
+    // down here first.
     let (tile, _) = tile.as_chunks_mut::<LANES>();
     for r in 0..R {
         for i in 0..LANES {
@@ -166,7 +162,7 @@ fn some_dots<const R: usize, const FUSED: bool>(
     for r in 0..R {
         let mut sum = tile[r].iter().sum::<f32>();
         for p in whole..k {
-            sum = multiply_add::<FUSED>(a[r * k + p], b[p], sum);
+            sum = multiply_add::<S>(a[r * k + p], b[p], sum);
         }
         c[r] = if mode == Mode::Add { c[r] + sum } else { sum };
     }
@@ -174,7 +170,7 @@ fn some_dots<const R: usize, const FUSED: bool>(
 
 /// `c (+)= a B` for a single row `a`.
 #[inline(always)]
-fn row<const FUSED: bool>(a: &[f32], b: &[f32], c: &mut [f32], mode: Mode) {
+fn row<S: Simd>(a: &[f32], b: &[f32], c: &mut [f32], mode: Mode) {
     let n = c.len();
     let mut first = 0;
     for a in a.chunks(DEPTH) {
@@ -183,10 +179,10 @@ fn row<const FUSED: bool>(a: &[f32], b: &[f32], c: &mut [f32], mode: Mode) {
         let mut j = 0;
         while j < n {
             let width = match n - j {
-                STRIPE.. => stripe::<STRIPE, FUSED>(a, b, j, c, add),
-                16.. => stripe::<16, FUSED>(a, b, j, c, add),
-                8.. => stripe::<8, FUSED>(a, b, j, c, add),
-                _ => stripe::<1, FUSED>(a, b, j, c, add),
+                STRIPE.. => stripe::<S, STRIPE>(a, b, j, c, add),
+                16.. => stripe::<S, 16>(a, b, j, c, add),
+                8.. => stripe::<S, 8>(a, b, j, c, add),
+                _ => stripe::<S, 1>(a, b, j, c, add),
             };
             j += width;
         }
@@ -196,7 +192,7 @@ fn row<const FUSED: bool>(a: &[f32], b: &[f32], c: &mut [f32], mode: Mode) {
 
 /// `W` columns of [`row`] from column `j` on; returns `W`.
 #[inline(always)]
-fn stripe<const W: usize, const FUSED: bool>(
+fn stripe<S: Simd, const W: usize>(
     a: &[f32],
     b: &[f32],
     j: usize,
@@ -207,7 +203,7 @@ fn stripe<const W: usize, const FUSED: bool>(
     for (a, b) in a.iter().zip(b.chunks_exact(c.len())) {
         let b = &b[j..j + W];
         for i in 0..W {
-            sums[i] = multiply_add::<FUSED>(*a, b[i], sums[i]);
+            sums[i] = multiply_add::<S>(*a, b[i], sums[i]);
         }
     }
     let c = &mut c[j..j + W];
@@ -228,7 +224,8 @@ struct Block {
 }
 
 #[inline(always)]
-fn tiles<const W: usize, const FUSED: bool>(
+fn tiles<S: Simd, const V: usize, const W: usize>(
+    simd: S,
     factors: Factors<'_>,
     c: &mut [f32],
     mode: Mode,
@@ -245,10 +242,10 @@ fn tiles<const W: usize, const FUSED: bool>(
             if m < ROWS_TO_PACK && block.width == W && factors.form != Form::TransposedRight {
                 let b = &factors.b[first * n..(first + depth) * n];
                 let right = b.chunks_exact(n).map(|row| array::<W>(&row[j..]));
-                all_rows::<W, FUSED>(factors, block, right, c, tile);
+                all_rows::<S, V, W>(simd, factors, block, right, c, tile);
             } else {
                 pack(factors, block, &mut panel[..depth]);
-                all_rows::<W, FUSED>(factors, block, panel[..depth].iter(), c, tile);
+                all_rows::<S, V, W>(simd, factors, block, panel[..depth].iter(), c, tile);
             }
         }
     }
@@ -322,7 +319,8 @@ fn pack_transposed<const W: usize>(b: &[f32], k: usize, first: usize, panel: &mu
 
 /// All rows of a block, in tiles of 6, then 4, then 1.
 #[inline(always)]
-fn all_rows<'a, const W: usize, const FUSED: bool>(
+fn all_rows<'a, S: Simd, const V: usize, const W: usize>(
+    simd: S,
     factors: Factors<'_>,
     block: Block,
     right: impl Iterator<Item = &'a [f32; W]> + Clone,
@@ -334,16 +332,17 @@ fn all_rows<'a, const W: usize, const FUSED: bool>(
     while i < m {
         let right = right.clone();
         i += match m - i {
-            TALLEST.. => some_rows::<TALLEST, W, FUSED>(factors, block, i, right, c, tile),
-            4.. => some_rows::<4, W, FUSED>(factors, block, i, right, c, tile),
-            _ => some_rows::<1, W, FUSED>(factors, block, i, right, c, tile),
+            TALLEST.. => some_rows::<S, TALLEST, V, W>(simd, factors, block, i, right, c, tile),
+            4.. => some_rows::<S, 4, V, W>(simd, factors, block, i, right, c, tile),
+            _ => some_rows::<S, 1, V, W>(simd, factors, block, i, right, c, tile),
         };
     }
 }
 
 /// `R` rows of a block from row `i` on; returns `R`.
 #[inline(always)]
-fn some_rows<'a, const R: usize, const W: usize, const FUSED: bool>(
+fn some_rows<'a, S: Simd, const R: usize, const V: usize, const W: usize>(
+    simd: S,
     factors: Factors<'_>,
     block: Block,
     i: usize,
@@ -355,35 +354,41 @@ fn some_rows<'a, const R: usize, const W: usize, const FUSED: bool>(
     let Block { first, depth, j, .. } = block;
     let sums = if form == Form::TransposedLeft {
         let rows = a[first * m..].chunks_exact(m);
-        sums::<R, W, FUSED>(rows.zip(right).map(|(row, b)| (*array::<R>(&row[i..]), b)))
+        sums::<S, R, V, W>(
+            simd,
+            rows.zip(right).map(|(row, b)| {
+                let column = array::<R>(&row[i..]);
+                (move |r: usize| column[r], b)
+            }),
+        )
     } else {
         let mut rows = [&a[..0]; R];
         for r in 0..R {
             rows[r] = &a[(i + r) * k + first..][..depth];
         }
-        sums::<R, W, FUSED>((0..depth).zip(right).map(|(p, b)| {
-            let mut column = [0.0f32; R];
-            for r in 0..R {
-                column[r] = rows[r][p];
-            }
-            (column, b)
-        }))
+        sums::<S, R, V, W>(
+            simd,
+            (0..depth).zip(right).map(|(p, b)| (move |r: usize| rows[r][p], b)),
+        )
     };
     let c = &mut c[i * n + j..];
     if block.width == W {
         for r in 0..R {
-            let row = &mut c[r * n..][..W];
-            for w in 0..W {
-                row[w] = if block.add { row[w] + sums[r][w] } else { sums[r][w] };
+            let row: &mut [f32; W] = c[r * n..].first_chunk_mut().expect("the row is as long");
+            for v in 0..V {
+                let place = &mut row[v * S::LANES..];
+                let sum = match block.add {
+                    true => simd.add(simd.load(place), sums[r][v]),
+                    false => sums[r][v],
+                };
+                simd.store(sum, place);
             }
         }
     } else {
-        // The sums must not be indexed by a variable, or they would not stay in registers: so they are
-        // put down here first.
         let (tile, _) = tile.as_chunks_mut::<W>();
         for r in 0..R {
-            for w in 0..W {
-                tile[r][w] = sums[r][w];
+            for v in 0..V {
+                simd.store(sums[r][v], &mut tile[r][v * S::LANES..]);
             }
         }
         for (r, tile) in tile[..R].iter().enumerate() {
@@ -396,16 +401,23 @@ fn some_rows<'a, const R: usize, const W: usize, const FUSED: bool>(
     R
 }
 
-/// The sum of the outer products of pairs of columns.
+/// The sum of the outer products of pairs of `R` and `W` numbers, in vectors. The first come one by one,
+/// since each is spread over a vector right from where it lies.
 #[inline(always)]
-fn sums<'a, const R: usize, const W: usize, const FUSED: bool>(
-    pairs: impl Iterator<Item = ([f32; R], &'a [f32; W])>,
-) -> [[f32; W]; R] {
-    let mut sums = [[0.0f32; W]; R];
+fn sums<'a, S: Simd, const R: usize, const V: usize, const W: usize>(
+    simd: S,
+    pairs: impl Iterator<Item = (impl Fn(usize) -> f32, &'a [f32; W])>,
+) -> [[S::Vector; V]; R] {
+    let mut sums = [[simd.splat(0.0); V]; R];
     for (a, b) in pairs {
+        let mut right = [simd.splat(0.0); V];
+        for v in 0..V {
+            right[v] = simd.load(&b[v * S::LANES..]);
+        }
         for r in 0..R {
-            for w in 0..W {
-                sums[r][w] = multiply_add::<FUSED>(a[r], b[w], sums[r][w]);
+            let left = simd.splat(a(r));
+            for v in 0..V {
+                sums[r][v] = simd.multiply_add(left, right[v], sums[r][v]);
             }
         }
     }
