@@ -1,12 +1,12 @@
 //! Matrix products and fused loops over slices: the floor that the networks stand on.
 //!
 //! All matrices are row-major. Every loop is written so that the compiler vectorizes it, and compiled
-//! twice: for the baseline of the target, and for AVX2 with FMA where the processor has them.
+//! twice: for the baseline of the target, and for AVX2 with FMA where the processor has them; products
+//! ([`super::product`]) also for AVX-512.
 //! Lengths are invariants of this crate, so a wrong one panics.
 
-use gemm::Parallelism;
-
 use super::Activation;
+use super::product::{Factors, Form, Panel, multiply};
 
 /// How a product treats what the destination holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,49 +18,241 @@ pub(crate) enum Mode {
 }
 
 /// `C (+)= A B` with `A: m x k`, `B: k x n`, `C: m x n`.
-pub(crate) fn product([m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32], mode: Mode) {
-    strided([m, k, n], a, [k, 1], b, [n, 1], c, mode);
+pub(crate) fn product(
+    size: [usize; 3],
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    mode: Mode,
+    panel: &mut Panel,
+) {
+    multiplied(Factors { form: Form::Plain, size, a, b }, c, mode, panel);
 }
 
-/// `C (+)= A B^T` with `A: m x k`, `B: n x k`, `C: m x n`.
+/// `C = A B^T` with `A: m x k`, `B: n x k`, `C: m x n`.
 pub(crate) fn product_transposed_right(
-    [m, k, n]: [usize; 3],
+    size: [usize; 3],
     a: &[f32],
     b: &[f32],
     c: &mut [f32],
-    mode: Mode,
+    panel: &mut Panel,
 ) {
-    strided([m, k, n], a, [k, 1], b, [1, k], c, mode);
+    multiplied(Factors { form: Form::TransposedRight, size, a, b }, c, Mode::Overwrite, panel);
 }
 
-/// `C (+)= A^T B` with `A: k x m`, `B: k x n`, `C: m x n`.
+/// `C = A^T B` with `A: k x m`, `B: k x n`, `C: m x n`.
 pub(crate) fn product_transposed_left(
-    [m, k, n]: [usize; 3],
+    size: [usize; 3],
     a: &[f32],
     b: &[f32],
     c: &mut [f32],
-    mode: Mode,
+    panel: &mut Panel,
 ) {
-    strided([m, k, n], a, [1, m], b, [n, 1], c, mode);
+    multiplied(Factors { form: Form::TransposedLeft, size, a, b }, c, Mode::Overwrite, panel);
 }
 
-/// The product with `[row stride, column stride]` for both factors.
-fn strided(
+/// The product, with the widest vectors that the processor has.
+fn multiplied(factors: Factors<'_>, c: &mut [f32], mode: Mode, panel: &mut Panel) {
+    let [m, k, n] = factors.size;
+    assert_eq!(factors.a.len(), m * k, "the left factor must be {m} x {k}");
+    assert_eq!(factors.b.len(), k * n, "the right factor must be {k} x {n}");
+    assert_eq!(c.len(), m * n, "the product must be {m} x {n}");
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f")]
+        fn widest(
+            simd: x86::Avx512,
+            factors: Factors<'_>,
+            c: &mut [f32],
+            mode: Mode,
+            panel: &mut Panel,
+        ) {
+            multiply::<_, 16, 32>(simd, factors, c, mode, panel);
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn wide(
+            simd: x86::Avx2,
+            factors: Factors<'_>,
+            c: &mut [f32],
+            mode: Mode,
+            panel: &mut Panel,
+        ) {
+            multiply::<_, 8, 16>(simd, factors, c, mode, panel);
+        }
+        if let Some(simd) = x86::Avx512::new() {
+            // SAFETY: `widest` is a safe function that needs AVX-512F, which the processor has, or there
+            // would be no `simd`.
+            return unsafe { widest(simd, factors, c, mode, panel) };
+        }
+        if let Some(simd) = x86::Avx2::new() {
+            // SAFETY: `wide` is a safe function that needs AVX2 and FMA, which the processor has, or
+            // there would be no `simd`.
+            return unsafe { wide(simd, factors, c, mode, panel) };
+        }
+    }
+    multiply::<_, 4, 8>(Portable, factors, c, mode, panel);
+}
+
+/// The vectors that products are written in. A value of it is the proof that the processor has them.
+pub(super) trait Simd: Copy {
+    /// Numbers side by side.
+    type Vector: Copy;
+    /// How many they are.
+    const LANES: usize;
+    /// Whether the processor multiplies and adds in one instruction; where it does not, asking for that
+    /// would be slow.
+    const FUSED: bool;
+    /// The same number in all lanes.
+    fn splat(self, x: f32) -> Self::Vector;
+    /// The first numbers of a slice, which must be long enough.
+    fn load(self, from: &[f32]) -> Self::Vector;
+    /// Overwrites the first numbers of a slice, which must be long enough.
+    fn store(self, x: Self::Vector, to: &mut [f32]);
+    /// `x + y`
+    fn add(self, x: Self::Vector, y: Self::Vector) -> Self::Vector;
+    /// `x y + z`
+    fn multiply_add(self, x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector;
+}
+
+/// Vectors of four, which every processor that has vectors has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portable;
+
+impl Simd for Portable {
+    type Vector = [f32; 4];
+    const LANES: usize = 4;
+    const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> [f32; 4] {
+        [x; 4]
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> [f32; 4] {
+        [from[0], from[1], from[2], from[3]]
+    }
+
+    #[inline(always)]
+    fn store(self, x: [f32; 4], to: &mut [f32]) {
+        to[..4].copy_from_slice(&x);
+    }
+
+    #[inline(always)]
+    fn add(self, x: [f32; 4], y: [f32; 4]) -> [f32; 4] {
+        [x[0] + y[0], x[1] + y[1], x[2] + y[2], x[3] + y[3]]
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, x: [f32; 4], y: [f32; 4], z: [f32; 4]) -> [f32; 4] {
+        let one = |i: usize| {
+            if Self::FUSED { x[i].mul_add(y[i], z[i]) } else { x[i] * y[i] + z[i] }
+        };
+        [one(0), one(1), one(2), one(3)]
+    }
+}
+
+/// The vectors of x86-64.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::Simd;
+
+    /// Defines a kind of vectors: its name and lanes, the features that it needs, its instructions.
+    macro_rules! simd {
+        (
+            $(#[$doc:meta])* $name:ident, $vector:ty, $lanes:literal, [$($feature:tt),*],
+            $splat:ident, $load:ident, $store:ident, $add:ident, $multiply_add:ident
+        ) => {
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub(crate) struct $name(());
+
+            impl $name {
+                /// Exists only where the processor has the instructions.
+                #[inline(always)]
+                pub fn new() -> Option<Self> {
+                    ($(is_x86_feature_detected!($feature))&&*).then_some(Self(()))
+                }
+            }
+
+            impl Simd for $name {
+                type Vector = $vector;
+                const LANES: usize = $lanes;
+                const FUSED: bool = true;
+
+                #[inline(always)]
+                fn splat(self, x: f32) -> $vector {
+                    // SAFETY: needs the features above, which the processor has where `self` exists.
+                    unsafe { $splat(x) }
+                }
+
+                #[inline(always)]
+                fn load(self, from: &[f32]) -> $vector {
+                    assert!(from.len() >= $lanes);
+                    // SAFETY: needs the features above, which the processor has where `self` exists. It
+                    // reads as many numbers as there are lanes, without alignment; so many were just
+                    // seen to be in the slice.
+                    unsafe { $load(from.as_ptr()) }
+                }
+
+                #[inline(always)]
+                fn store(self, x: $vector, to: &mut [f32]) {
+                    assert!(to.len() >= $lanes);
+                    // SAFETY: as for `load`; the slice is borrowed mutably.
+                    unsafe { $store(to.as_mut_ptr(), x) }
+                }
+
+                #[inline(always)]
+                fn add(self, x: $vector, y: $vector) -> $vector {
+                    // SAFETY: needs the features above, which the processor has where `self` exists.
+                    unsafe { $add(x, y) }
+                }
+
+                #[inline(always)]
+                fn multiply_add(self, x: $vector, y: $vector, z: $vector) -> $vector {
+                    // SAFETY: needs the features above, which the processor has where `self` exists.
+                    unsafe { $multiply_add(x, y, z) }
+                }
+            }
+        };
+    }
+
+    simd!(
+        /// AVX2 with FMA.
+        Avx2, __m256, 8, ["avx2", "fma"],
+        _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps
+    );
+    simd!(
+        /// AVX-512F.
+        Avx512, __m512, 16, ["avx512f"],
+        _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps
+    );
+}
+
+/// `C = A B` by the crate gemm, either factor read transposed where asked: what the products above are
+/// measured against. It allocates in most calls.
+#[doc(hidden)]
+pub fn product_by_gemm(
     [m, k, n]: [usize; 3],
-    a: &[f32],
-    [a_row, a_column]: [usize; 2],
-    b: &[f32],
-    [b_row, b_column]: [usize; 2],
+    (a, a_transposed): (&[f32], bool),
+    (b, b_transposed): (&[f32], bool),
     c: &mut [f32],
-    mode: Mode,
 ) {
     assert_eq!(a.len(), m * k, "the left factor must be {m} x {k}");
     assert_eq!(b.len(), k * n, "the right factor must be {k} x {n}");
     assert_eq!(c.len(), m * n, "the product must be {m} x {n}");
-    // SAFETY: the callers above pass strides (columns, 1) or (1, rows) of a dense matrix, so with the
-    // lengths just checked every offset i * row + j * column with i, j in range is inside its slice.
-    // `c` is borrowed mutably and therefore overlaps neither `a` nor `b`; all three hold initialized
-    // f32, and gemm only reads `c` where `read_dst` is set.
+    // The strides of rows and columns.
+    let strides = |transposed: bool, rows: usize, columns: usize| {
+        if transposed { (1, rows as isize) } else { (columns as isize, 1) }
+    };
+    let (a_row, a_column) = strides(a_transposed, m, k);
+    let (b_row, b_column) = strides(b_transposed, k, n);
+    // SAFETY: the strides are (columns, 1) or (1, rows) of a dense matrix, so with the lengths just checked
+    // every offset i * row + j * column with i, j in range is inside its slice. `c` is borrowed mutably
+    // and therefore overlaps neither `a` nor `b`; all three hold initialized f32, and gemm reads `c` only
+    // where `read_dst`, the argument after its strides, is set.
     unsafe {
         gemm::gemm(
             m,
@@ -69,19 +261,19 @@ fn strided(
             c.as_mut_ptr(),
             1,
             n as isize,
-            mode == Mode::Add,
+            false,
             a.as_ptr(),
-            a_column as isize,
-            a_row as isize,
+            a_column,
+            a_row,
             b.as_ptr(),
-            b_column as isize,
-            b_row as isize,
+            b_column,
+            b_row,
+            0.0,
             1.0,
-            1.0,
             false,
             false,
             false,
-            Parallelism::None,
+            gemm::Parallelism::None,
         );
     }
 }
@@ -401,34 +593,95 @@ mod tests {
             .collect()
     }
 
-    fn close(found: &[f32], expected: &[f64], offset: f64) {
+    fn close(found: &[f32], expected: &[f64], offset: f64, what: &str) {
         for (found, expected) in found.iter().zip(expected) {
-            assert!((f64::from(*found) - expected - offset).abs() < 1e-4, "{found} {expected}");
+            let error = f64::from(*found) - expected - offset;
+            assert!(error.abs() < 1e-4, "{what}: {found} {expected}");
         }
+    }
+
+    /// Every way in which this processor can multiply.
+    type Multiply = fn(Factors<'_>, &mut [f32], Mode, &mut Panel);
+    const WAYS: [(&str, Multiply); 3] = [
+        ("chosen", multiplied),
+        ("portable", |factors, c, mode, panel| {
+            multiply::<_, 4, 8>(Portable, factors, c, mode, panel);
+        }),
+        #[cfg(target_arch = "x86_64")]
+        ("avx2", |factors, c, mode, panel| match x86::Avx2::new() {
+            Some(simd) => multiply::<_, 8, 16>(simd, factors, c, mode, panel),
+            None => multiplied(factors, c, mode, panel),
+        }),
+        #[cfg(not(target_arch = "x86_64"))]
+        ("chosen again", multiplied),
+    ];
+
+    fn by_gemm(factors: Factors<'_>, c: &mut [f32]) {
+        let Factors { form, size, a, b } = factors;
+        let a = (a, form == Form::TransposedLeft);
+        product_by_gemm(size, a, (b, form == Form::TransposedRight), c);
     }
 
     #[test]
     fn products_agree_with_the_definition() {
         let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 50.0;
-        for m in [1, 2, 5, 6, 7, 13, 64] {
+        let mut panel = Panel::default();
+        for m in [1, 2, 4, 6, 7, 13, 30, 64] {
             for k in [1, 3, 24, 65, 300] {
                 for n in [1, 2, 8, 15, 16, 17, 40, 64] {
                     let a: Vec<f32> = (0..m * k).map(value).collect();
                     let b: Vec<f32> = (0..k * n).map(|i| value(i + 11)).collect();
-                    let mut c = vec![1.0; m * n];
-                    let shape = [m, k, n];
-                    let expected = naive(shape, |i, p| a[i * k + p], |p, j| b[p * n + j]);
-                    product(shape, &a, &b, &mut c, Mode::Add);
-                    close(&c, &expected, 1.0);
-                    product(shape, &a, &b, &mut c, Mode::Overwrite);
-                    close(&c, &expected, 0.0);
-                    let expected = naive(shape, |i, p| a[i * k + p], |p, j| b[j * k + p]);
-                    product_transposed_right(shape, &a, &b, &mut c, Mode::Overwrite);
-                    close(&c, &expected, 0.0);
-                    let expected = naive(shape, |i, p| a[p * m + i], |p, j| b[p * n + j]);
-                    product_transposed_left(shape, &a, &b, &mut c, Mode::Overwrite);
-                    close(&c, &expected, 0.0);
+                    let size = [m, k, n];
+                    for (form, expected) in [
+                        (Form::Plain, naive(size, |i, p| a[i * k + p], |p, j| b[p * n + j])),
+                        (
+                            Form::TransposedRight,
+                            naive(size, |i, p| a[i * k + p], |p, j| b[j * k + p]),
+                        ),
+                        (
+                            Form::TransposedLeft,
+                            naive(size, |i, p| a[p * m + i], |p, j| b[p * n + j]),
+                        ),
+                    ] {
+                        let factors = Factors { form, size, a: &a, b: &b };
+                        let mut c = vec![f32::NAN; m * n];
+                        by_gemm(factors, &mut c);
+                        close(&c, &expected, 0.0, &format!("gemm {form:?} {size:?}"));
+                        for (name, way) in WAYS {
+                            c.fill(f32::NAN);
+                            way(factors, &mut c, Mode::Overwrite, &mut panel);
+                            close(&c, &expected, 0.0, &format!("{name} {form:?} {size:?}"));
+                            c.fill(1.0);
+                            way(factors, &mut c, Mode::Add, &mut panel);
+                            close(&c, &expected, 1.0, &format!("{name} {form:?} {size:?} added"));
+                        }
+                    }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_over_nothing_are_zero() {
+        let mut c = [7.0; 6];
+        product([2, 0, 3], &[], &[], &mut c, Mode::Add, &mut Panel::default());
+        assert_eq!(c, [7.0; 6]);
+        product([2, 0, 3], &[], &[], &mut c, Mode::Overwrite, &mut Panel::default());
+        assert_eq!(c, [0.0; 6]);
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_in_every_batch() {
+        let mut panel = Panel::default();
+        for [k, n] in [[24, 64], [300, 40], [64, 1], [64, 8], [17, 70]] {
+            let x: Vec<f32> = (0..40 * k).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
+            let w: Vec<f32> = (0..k * n).map(|i| ((i * 41 % 103) as f32 - 50.0) / 50.0).collect();
+            let mut all = vec![0.0; 40 * n];
+            product([40, k, n], &x, &w, &mut all, Mode::Overwrite, &mut panel);
+            for rows in [1, 3, 7] {
+                let mut some = vec![0.0; rows * n];
+                product([rows, k, n], &x[..rows * k], &w, &mut some, Mode::Overwrite, &mut panel);
+                assert_eq!(some, all[..rows * n], "{rows} rows of {k} x {n}");
             }
         }
     }
@@ -436,7 +689,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "the left factor must be 2 x 3")]
     fn a_wrong_length_panics() {
-        product([2, 3, 1], &[0.0; 5], &[0.0; 3], &mut [0.0; 2], Mode::Overwrite);
+        let mut panel = Panel::default();
+        product([2, 3, 1], &[0.0; 5], &[0.0; 3], &mut [0.0; 2], Mode::Overwrite, &mut panel);
     }
 
     #[test]

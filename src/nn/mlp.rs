@@ -7,6 +7,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::kernel::{self, Mode};
+use super::product::Panel;
 use crate::error::{Error, Result};
 use crate::persist::{Array, Persist, Snapshot};
 use crate::streams::Generator;
@@ -144,6 +145,8 @@ pub struct Workspace {
     inverse: Vec<f32>,
     /// The gradients of two neighbouring layers.
     deltas: [Vec<f32>; 2],
+    /// What the matrix products copy to where it is near.
+    panel: Panel,
     /// What the shared part of the inputs adds to the first layer.
     shared: Vec<f32>,
     /// The outputs of all members.
@@ -323,7 +326,8 @@ impl Network {
         let mut offset = std::mem::take(&mut workspace.shared);
         let bias = first(&mut offset, layer.outputs);
         bias.copy_from_slice(&params[layer.bias.clone()]);
-        kernel::product([1, shared.len(), layer.outputs], shared, top, bias, Mode::Add);
+        let product = [1, shared.len(), layer.outputs];
+        kernel::product(product, shared, top, bias, Mode::Add, &mut workspace.panel);
         let first = First { x: own, inputs, weight: rest, bias };
         run(&self.layers, self.shape.activation, params, first, rows, workspace);
         workspace.shared = offset;
@@ -365,7 +369,8 @@ impl Network {
             &mut d[range.clone()]
         });
         let params = &self.params[range];
-        let Workspace { activations, normalized, inverse, deltas: [ahead, behind], .. } = workspace;
+        let Workspace { activations, normalized, inverse, panel, deltas: [ahead, behind], .. } =
+            workspace;
         let (mut ahead, mut behind) = (ahead, behind);
         ahead[..d_outputs.len()].copy_from_slice(d_outputs);
         for (index, layer) in self.layers.iter().enumerate().rev() {
@@ -380,7 +385,7 @@ impl Network {
                     input,
                     delta,
                     &mut d[layer.weight.clone()],
-                    Mode::Overwrite,
+                    panel,
                 );
                 kernel::column_sums(delta, &mut d[layer.bias.clone()]);
             }
@@ -394,7 +399,7 @@ impl Network {
                 delta,
                 &params[layer.weight.clone()],
                 back,
-                Mode::Overwrite,
+                panel,
             );
             kernel::deactivate(back, input, self.shape.activation);
             if let Some([gain, shift]) = &below.norm {
@@ -416,7 +421,7 @@ impl Network {
                 &ahead[..rows * layer.outputs],
                 &params[layer.weight.clone()],
                 d,
-                Mode::Overwrite,
+                panel,
             );
         }
     }
@@ -459,7 +464,7 @@ fn run(
     rows: usize,
     workspace: &mut Workspace,
 ) {
-    let Workspace { activations, normalized, inverse, .. } = workspace;
+    let Workspace { activations, normalized, inverse, panel, .. } = workspace;
     for (index, layer) in layers.iter().enumerate() {
         let (below, here) = activations.split_at_mut(block(layers, index, rows).start);
         let out = &mut here[..rows * layer.outputs];
@@ -475,13 +480,13 @@ fn run(
         let product = [rows, inputs, layer.outputs];
         if let Some([gain, shift]) = &layer.norm {
             let z = &mut normalized[block(layers, index, rows)];
-            kernel::product(product, x, weight, z, Mode::Overwrite);
+            kernel::product(product, x, weight, z, Mode::Overwrite, panel);
             let affine = [&params[gain.clone()], &params[shift.clone()]];
             let inverse = &mut inverse[index * rows..(index + 1) * rows];
             kernel::normalize(z, bias, affine, inverse, out, activation);
             continue;
         }
-        kernel::product(product, x, weight, out, Mode::Overwrite);
+        kernel::product(product, x, weight, out, Mode::Overwrite, panel);
         if index + 1 < layers.len() {
             kernel::activate(out, bias, activation);
         } else {

@@ -84,6 +84,7 @@ struct Scratch {
     next_rows: Vec<std::ops::Range<usize>>,
     candidates: Vec<usize>,
     judged: Vec<f32>,
+    targets: Vec<f32>,
     prior_values: Vec<f32>,
 }
 
@@ -257,10 +258,12 @@ impl Networks {
         self.fill_next_inputs(memory, &batch, rng);
         self.scratch.errors.clear();
         self.scratch.errors.resize(rows, 0.0);
+        let mut targets = std::mem::take(&mut self.scratch.targets);
         for member in 0..self.diversity.members {
-            let targets = self.targets(member, memory, &batch, rewards);
+            self.targets(member, memory, &batch, rewards, &mut targets);
             self.member_gradient(member, memory, &batch, &targets);
         }
+        self.scratch.targets = targets;
         let members = self.diversity.members as f32;
         self.scratch.errors.iter_mut().for_each(|error| *error /= members);
         self.replay.update(&batch, &self.scratch.errors);
@@ -340,7 +343,7 @@ impl Networks {
         }
     }
 
-    /// `r + gamma^n max_a Q_target(s', a)`, with double Q-learning
+    /// Writes `r + gamma^n max_a Q_target(s', a)` into a buffer, with double Q-learning
     /// `r + gamma^n Q_target(s', argmax_a Q_online(s', a))`.
     fn targets(
         &mut self,
@@ -348,7 +351,8 @@ impl Networks {
         memory: &Memory,
         batch: &Batch,
         rewards: &[f32],
-    ) -> Vec<f32> {
+        into: &mut Vec<f32>,
+    ) {
         let mut values = std::mem::take(&mut self.scratch.values);
         let mut judged = std::mem::take(&mut self.scratch.judged);
         self.next_values(member, true, &mut values);
@@ -359,7 +363,7 @@ impl Networks {
         }
         let discount = self.setting.discount;
         let width = self.values_per_row();
-        let mut targets = Vec::with_capacity(batch.positions.len());
+        into.clear();
         for (&position, rows) in batch.positions.iter().zip(&self.scratch.next_rows) {
             let transition = &memory[position];
             let mut target = transition.rewards(rewards, discount);
@@ -372,11 +376,10 @@ impl Networks {
                 let value = best.map_or(0.0, |place| values[place]);
                 target += discount.powi(transition.trials.len() as i32) * value;
             }
-            targets.push(target);
+            into.push(target);
         }
         self.scratch.values = values;
         self.scratch.judged = judged;
-        targets
     }
 
     /// The values that one row of a network's outputs stands for.
