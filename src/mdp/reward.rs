@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::Ledger;
 use crate::error::{Error, Result};
 use crate::trial::Score;
 
@@ -68,7 +67,8 @@ impl Reward {
         Ok(())
     }
 
-    /// The rewards of all finished trials, in the order of telling.
+    /// The rewards of all finished trials, from their scores in the order of telling (NaN where a trial
+    /// failed).
     ///
     /// A failed trial is rewarded as a score below all complete ones would be: the lowest rank, or
     /// the lowest score so far (0 where none is complete).
@@ -76,8 +76,7 @@ impl Reward {
     /// Rewards are limited to `[-1e12, 1e12]`, which only scores that are not normalized, or an
     /// optimum far from all scores, can exceed: a study must not fail, nor a network turn to NaN, over
     /// one objective value of 1e300.
-    pub fn of(&self, ledger: &Ledger, optimum: Option<Score>) -> Vec<f32> {
-        let scores = ledger.scores();
+    pub fn of(&self, scores: &[f64], optimum: Option<Score>) -> Vec<f32> {
         let (values, target) = match self.normalization {
             Normalization::None => (impute(scores), optimum.map(Score::get)),
             Normalization::Standard => standardize(scores, optimum),
@@ -164,25 +163,13 @@ fn normal_quantile(p: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::{Grid, GridSize, Parameter, SearchSpace};
-    use crate::trial::{Direction, Outcome, Trial, TrialId};
+    use crate::trial::Direction;
     use proptest::prelude::*;
-    use std::sync::Arc;
 
     /// The rewards of trials with these scores, `None` where one failed.
     fn rewards(kind: RewardKind, normalization: Normalization, scores: &[Option<f64>]) -> Vec<f32> {
-        let space = SearchSpace::new([Parameter::int("x", 0, 9)]).unwrap();
-        let grid = Arc::new(Grid::new(&space, GridSize::Resolution(10)).unwrap());
-        let mut ledger = Ledger::new(Arc::clone(&grid));
-        for (id, score) in scores.iter().enumerate() {
-            let outcome = match score {
-                Some(score) => Outcome::Complete(Direction::Maximize.score(*score).unwrap()),
-                None => Outcome::Failed("out of memory".into()),
-            };
-            let configuration = grid.get(id % 10).clone();
-            ledger.push(&Trial { id: TrialId(id as u64), configuration, outcome });
-        }
-        Reward { kind, normalization }.of(&ledger, Direction::Maximize.score(60.0).ok())
+        let scores: Vec<f64> = scores.iter().map(|score| score.unwrap_or(f64::NAN)).collect();
+        Reward { kind, normalization }.of(&scores, Direction::Maximize.score(60.0).ok())
     }
 
     const NORMALIZATIONS: [Normalization; 3] =

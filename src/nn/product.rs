@@ -285,10 +285,7 @@ fn pack_transposed<const W: usize>(b: &[f32], k: usize, first: usize, panel: &mu
     let rows = b.len() / k;
     let whole = rows / SIDE * SIDE;
     for w in (0..whole).step_by(SIDE) {
-        let mut rows = [&b[..0]; SIDE];
-        for q in 0..SIDE {
-            rows[q] = row(w + q);
-        }
+        let rows: [&[f32]; SIDE] = std::array::from_fn(|q| row(w + q));
         let (squares, rest) = panel.as_chunks_mut::<SIDE>();
         for (index, square) in squares.iter_mut().enumerate() {
             let mut from = [[0.0f32; SIDE]; SIDE];
@@ -414,10 +411,10 @@ fn sums<'a, S: Simd, const R: usize, const V: usize, const W: usize>(
         for v in 0..V {
             right[v] = simd.load(&b[v * S::LANES..]);
         }
-        for r in 0..R {
+        for (r, sums) in sums.iter_mut().enumerate() {
             let left = simd.splat(a(r));
             for v in 0..V {
-                sums[r][v] = simd.multiply_add(left, right[v], sums[r][v]);
+                sums[v] = simd.multiply_add(left, right[v], sums[v]);
             }
         }
     }

@@ -160,7 +160,7 @@ impl Optimizer for Reinforced {
         let reached = self.ledger.push(trial);
         let decision = self.decisions.remove(&trial.id.0);
         let moment = self.moment(cx);
-        let rewards = self.reward.of(&self.ledger, self.optimum);
+        let rewards = self.reward.of(self.ledger.scores(), self.optimum);
         let advance = self.framing.advance(cx, &self.ledger, reached, decision.is_some());
         match (decision, reached) {
             (Some(Decision { observation, action }), Some(reached)) => {
