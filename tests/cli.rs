@@ -107,6 +107,12 @@ fn what_is_wrong_on_the_command_line_is_one_line_and_code_2() {
     assert!(surface.contains("did you mean `branin`?"), "{surface}");
     assert!(refused(&compare(out, &["--trials", "0"]), 2).contains("`trials` must be at least 1"));
     assert!(refused(&compare(out, &["--trials", "many"]), 2).contains("--trials"));
+    assert!(
+        refused(&compare(out, &["--trials", "-1"]), 2).contains("invalid value '-1' for '--trials")
+    );
+    assert!(
+        refused(&compare(out, &["--jobs", "100000"]), 2).contains("`jobs` must be in 1..=1024")
+    );
     assert!(refused(&compare(out, &["--no-such-option"]), 2).contains("--no-such-option"));
     assert!(refused(&hyperq(&["comapre"]), 2).contains("compare"));
     assert!(refused(&hyperq(&[]), 2).contains("--help"));

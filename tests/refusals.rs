@@ -130,8 +130,18 @@ fn settings_of_networks_out_of_range_are_refused() {
         let message = refused_dqn(|dqn| dqn.batch = batch);
         assert_says(&message, &["`batch` must be in 1..=65536", &batch.to_string()]);
     }
-    assert_says(&refused_dqn(|dqn| dqn.updates_per_trial = 0), &["`updates-per-trial`"]);
-    assert_says(&refused_dqn(|dqn| dqn.bootstrap_actions = 0), &["`bootstrap-actions`"]);
+    for updates in [0, 100_001, usize::MAX] {
+        let message = refused_dqn(|dqn| dqn.updates_per_trial = updates);
+        assert_says(&message, &["`updates-per-trial` must be in 1..=100000", &updates.to_string()]);
+    }
+    for actions in [0, usize::MAX] {
+        let message = refused_dqn(|dqn| dqn.bootstrap_actions = actions);
+        assert_says(&message, &["`bootstrap-actions` must be in 1..=65536"]);
+    }
+    for hidden in [vec![100_000, 100_000], vec![usize::MAX], vec![usize::MAX, usize::MAX]] {
+        let message = refused_dqn(|dqn| dqn.hidden = hidden);
+        assert_says(&message, &["network: `hidden` must be so narrow", "67108864 weights"]);
+    }
     assert_says(&refused_dqn(|dqn| dqn.hidden = vec![8, 0]), &["`hidden` must be at least 1"]);
     assert_says(&refused_dqn(|dqn| dqn.capacity = 0), &["`capacity`"]);
     assert_says(&refused_dqn(|dqn| dqn.target = Target::Every(0)), &["`target.every`"]);
@@ -163,6 +173,11 @@ fn settings_of_ensembles_out_of_range_are_refused() {
     assert_says(&ensemble(|e| e.prior_scale = -1.0), &["`prior-scale` must be at least 0"]);
     assert_says(&ensemble(|e| e.prior_scale = f32::NAN), &["`prior-scale` must be at least 0"]);
     assert_says(&ensemble(|e| e.bootstrap = 0.0), &["`bootstrap` must be in (0, 1]"]);
+    let wide = ensemble(|e| {
+        e.members = 64;
+        e.network.hidden = vec![2000, 2000];
+    });
+    assert_says(&wide, &["network: `members` must be so few", "found 64 of "]);
     assert_says(&ensemble(|e| e.network.batch = 0), &["`batch` must be in 1..=65536"]);
 }
 

@@ -33,16 +33,16 @@ pub struct Compare {
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
     /// Trials of a run [default: 30]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     trials: Option<usize>,
     /// Runs of each strategy on each surface [default: 3]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seeds: Option<usize>,
     /// The master seed [default: 0]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Runs at the same time; results do not depend on it [default: one a core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     jobs: Option<usize>,
     /// Where trials.csv, summary.json and report.html go
     #[arg(long, value_name = "DIR", default_value = "hyperq-results")]

@@ -162,6 +162,10 @@ impl File<'_> {
 
 /// The strategy of a `[[strategy]]` table.
 fn define(table: toml::Table, file: &File<'_>, at: usize) -> Result<Entrant> {
+    if let Some(key) = not_finite(&table) {
+        let rule = format!("`{key}` of a [[strategy]] must be finite");
+        return Err(file.error(at, &rule));
+    }
     let json = serde_json::to_value(&table).map_err(|error| file.error(at, &error.to_string()))?;
     let Value::Object(mut settings) = json else {
         return Err(file.error(at, "a strategy must be a table"));
@@ -179,16 +183,17 @@ fn define(table: toml::Table, file: &File<'_>, at: usize) -> Result<Entrant> {
         let rule = format!("strategy `{name}`: the name is taken by a registered strategy");
         return Err(file.error(at, &rule));
     }
-    let merged = match (settings.shift_remove("base"), settings.contains_key("optimizer")) {
+    let (base, merged) = match (settings.shift_remove("base"), settings.contains_key("optimizer")) {
         (Some(Value::String(base)), false) => {
             let base = Strategy::named(&base)
                 .map_err(|error| file.error(at, &format!("strategy `{name}`: `base`: {error}")))?;
-            let mut merged = serde_json::to_value(&base)
+            let base = serde_json::to_value(&base)
                 .map_err(|error| file.error(at, &format!("strategy `{name}`: {error}")))?;
-            merge(&mut merged, Value::Object(settings));
-            merged
+            let mut merged = base.clone();
+            merge(&mut merged, Value::Object(settings.clone()));
+            (Some(base), merged)
         }
-        (None, true) => Value::Object(settings),
+        (None, true) => (None, Value::Object(settings.clone())),
         _ => {
             let rule = format!(
                 "strategy `{name}` needs either `base`, the name of a registered strategy, or `optimizer`"
@@ -196,9 +201,51 @@ fn define(table: toml::Table, file: &File<'_>, at: usize) -> Result<Entrant> {
             return Err(file.error(at, &rule));
         }
     };
-    let strategy = Strategy::deserialize(merged)
-        .map_err(|error| file.error(at, &format!("strategy `{name}`: {error}")))?;
+    let strategy = Strategy::deserialize(merged).map_err(|error| {
+        let rule = match base.and_then(|base| culprit(&base, &base, &[], &settings)) {
+            Some((key, error)) => format!("strategy `{name}`: `{key}`: {error}"),
+            None => format!("strategy `{name}`: {error}"),
+        };
+        file.error(at, &rule)
+    })?;
     Ok(Entrant { name, strategy })
+}
+
+/// The path of a number that is NaN or infinite. JSON has no such numbers, so it would be lost.
+fn not_finite(table: &toml::Table) -> Option<String> {
+    table.iter().find_map(|(key, value)| match value {
+        toml::Value::Float(number) if !number.is_finite() => Some(key.clone()),
+        toml::Value::Table(inner) => Some(format!("{key}.{}", not_finite(inner)?)),
+        _ => None,
+    })
+}
+
+/// The path of the first override that alone makes a registered strategy unreadable, with the reason:
+/// serde does not say which of several settings it stumbled over. `here` is the part of `base` at
+/// `path`, which `overrides` change.
+fn culprit(
+    base: &Value,
+    here: &Value,
+    path: &[&str],
+    overrides: &Map<String, Value>,
+) -> Option<(String, serde_json::Error)> {
+    overrides.iter().find_map(|(key, value)| {
+        let path = [path, &[key.as_str()]].concat();
+        let deeper = match (here.get(key), value) {
+            (Some(here @ Value::Object(old)), Value::Object(new)) if !other_variant(old, new) => {
+                culprit(base, here, &path, new)
+            }
+            _ => None,
+        };
+        deeper.or_else(|| {
+            let alone = path.iter().rev().fold(value.clone(), |inner, key| {
+                Map::from_iter([((*key).to_owned(), inner)]).into()
+            });
+            let mut merged = base.clone();
+            merge(&mut merged, alone);
+            Some((path.join("."), Strategy::deserialize(merged).err()?))
+        })
+    })
 }
 
 /// Names stand in file names, tables and CSS, so they hold no spaces, quotes or control characters.
@@ -275,7 +322,7 @@ mod tests {
         assert!(unknown.starts_with("ablation.toml:2: unknown field `trails`"), "{unknown}");
         assert!(unknown.contains("`trials`"), "{unknown}");
         let setting = refused("[[strategy]]\nname = 'x'\nbase = 'grid'\nordr = 'shuffled'\n");
-        assert!(setting.starts_with("ablation.toml:1: strategy `x`: unknown field `ordr`"));
+        assert!(setting.starts_with("ablation.toml:1: strategy `x`: `ordr`: unknown field `ordr`"));
         assert!(setting.contains("`order`") && setting.contains("`size`"), "{setting}");
         let base = refused("[[strategy]]\nname = 'x'\nbase = 'gird'\n");
         assert!(base.contains("did you mean `grid`?"), "{base}");
@@ -283,6 +330,39 @@ mod tests {
         assert!(listed.starts_with("ablation.toml:2: unknown strategy `sobl`"), "{listed}");
         assert!(refused("trials = \n").starts_with("ablation.toml:1: "));
         assert!(refused("trials = -1\n").starts_with("ablation.toml:1: "));
+    }
+
+    #[test]
+    fn a_setting_of_the_wrong_type_is_named_with_its_path() {
+        let refused = |settings: &str| {
+            refused(&format!("[[strategy]]\nname = 'x'\nbase = 'dqn-select-ucb'\n{settings}\n"))
+        };
+        let steps = refused("agent.discount = 0.5\nagent.steps = -1");
+        assert!(
+            steps.contains("strategy `x`: `agent.steps`: invalid value: integer `-1`"),
+            "{steps}"
+        );
+        let hidden = refused("agent.value.dqn.hidden = 3");
+        assert!(hidden.contains("`agent.value.dqn.hidden`: invalid type"), "{hidden}");
+        let unknown = refused("agent.value.dqn.layers = 3");
+        assert!(unknown.contains("`agent.value.dqn.layers`: unknown field `layers`"), "{unknown}");
+        let whole =
+            refused("agent.exploration.ucb.coefficient = { linear = { from = 1.0, to = 0.0 } }");
+        assert!(
+            whole.contains("`agent.exploration.ucb.coefficient`: missing field `trials`"),
+            "{whole}"
+        );
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_refused_and_not_taken_for_none() {
+        for number in ["nan", "inf", "-inf"] {
+            let clip = refused(&format!(
+                "[[strategy]]\nname = 'x'\nbase = 'dqn-select-ucb'\nagent.value.dqn.gradient-clip = {number}\n"
+            ));
+            let rule = "`agent.value.dqn.gradient-clip` of a [[strategy]] must be finite";
+            assert!(clip.contains(rule), "{clip}");
+        }
     }
 
     #[test]

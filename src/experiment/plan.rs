@@ -76,12 +76,15 @@ impl std::fmt::Debug for Plan {
 /// The most trials that a plan may hold in all: each keeps a line of results in memory.
 const MOST_TRIALS: usize = 50_000_000;
 
+/// The most threads: above the cores of any machine, below what makes one unusable.
+const MOST_JOBS: usize = 1024;
+
 impl Plan {
     /// Refuses a plan that cannot be run.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where trials, seeds or jobs are 0, where there is no surface or no strategy,
+    /// [`Error::Setting`] where trials, seeds or jobs are 0, where there are more than 1024 jobs, where there is no surface or no strategy,
     /// where a name occurs twice, or where the whole has more than 50 million trials.
     pub fn check(&self) -> Result<()> {
         let owner = "compare";
@@ -95,6 +98,9 @@ impl Plan {
             if value == 0 {
                 return Err(Error::setting(owner, setting, "at least 1 in number", 0));
             }
+        }
+        if self.jobs > MOST_JOBS {
+            return Err(Error::setting(owner, "jobs", format!("in 1..={MOST_JOBS}"), self.jobs));
         }
         let size = [self.surfaces.len(), self.strategies.len(), self.seeds, self.trials]
             .iter()
@@ -170,6 +176,10 @@ mod tests {
         assert_eq!(
             refused(Plan { trials: 0, ..plan() }),
             "compare: `trials` must be at least 1 in number, found 0"
+        );
+        assert_eq!(
+            refused(Plan { jobs: 100_000, ..plan() }),
+            "compare: `jobs` must be in 1..=1024, found 100000"
         );
         assert!(refused(Plan { seeds: usize::MAX, ..plan() }).contains("at most 50000000 in all"));
         let mut twice = plan();

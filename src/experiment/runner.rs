@@ -77,7 +77,7 @@ pub struct Progress {
     pub remaining: Option<Duration>,
 }
 
-/// Runs a plan with `plan.jobs` runs at the same time.
+/// Runs a plan with `plan.jobs` runs at the same time, or all of its runs where that is fewer.
 ///
 /// `progress` is called after every trial, from several threads. Once `cancel` is set, runs stop
 /// before their next trial and the results are those of the trials done so far. The results (times
@@ -98,7 +98,8 @@ pub fn run(
     plan.check()?;
     let started = Instant::now();
     let cells = plan.surfaces.len() * plan.strategies.len();
-    let schedule = Mutex::new(Schedule::new(cells, plan.seeds, plan.jobs, plan.trials));
+    let jobs = plan.jobs.min(cells * plan.seeds);
+    let schedule = Mutex::new(Schedule::new(cells, plan.seeds, jobs, plan.trials));
     let mut runs: Vec<Option<Run>> = vec![None; cells * plan.seeds];
     let done = Mutex::new(&mut runs);
 
@@ -129,11 +130,11 @@ pub fn run(
     // parallel iterator that waits inside a run (for a parallel matrix product) would begin another
     // run there and charge its time to the first.
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(plan.jobs)
+        .num_threads(jobs)
         .build()
         .map_err(|error| Error::unsuited("the pool of threads", error.to_string()))?;
     pool.scope(|scope| {
-        for _ in 0..plan.jobs {
+        for _ in 0..jobs {
             scope.spawn(|_| worker());
         }
     });

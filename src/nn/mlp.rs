@@ -67,19 +67,41 @@ pub(crate) struct Layer {
     pub norm: Option<[Range<usize>; 2]>,
 }
 
+/// The most weights of a network, and of all members together: a gigabyte with the target network,
+/// the gradient and Adam's moments.
+const MOST_WEIGHTS: usize = 1 << 26;
+
 impl MlpShape {
-    /// Checks that no layer is empty.
+    /// Checks that no layer is empty and that the weights fit into memory.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] with the width that is 0.
+    /// [`Error::Setting`] with the width that is 0, or with the widths where there are more than 2^26
+    /// weights.
     pub fn check(&self) -> Result<()> {
         let widths = [("inputs", self.inputs), ("outputs", self.outputs)];
         let hidden = self.hidden.iter().map(|width| ("hidden", *width));
         match widths.into_iter().chain(hidden).find(|(_, width)| *width == 0) {
             Some((setting, _)) => Err(Error::setting("network", setting, "at least 1", 0)),
+            None if self.weights() > MOST_WEIGHTS => Err(Error::setting(
+                "network",
+                "hidden",
+                format!("so narrow that a network has at most {MOST_WEIGHTS} weights"),
+                format!(
+                    "{:?} between {} inputs and {} outputs",
+                    self.hidden, self.inputs, self.outputs
+                ),
+            )),
             None => Ok(()),
         }
+    }
+
+    /// How many weights there are, without biases; saturating, since widths are the user's.
+    fn weights(&self) -> usize {
+        let mut inputs = self.inputs;
+        self.hidden.iter().chain([&self.outputs]).fold(0usize, |sum, &outputs| {
+            sum.saturating_add(std::mem::replace(&mut inputs, outputs).saturating_mul(outputs))
+        })
     }
 
     /// How many parameters one network of this shape has.
@@ -192,11 +214,20 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where a layer or the ensemble is empty.
+    /// [`Error::Setting`] where a layer or the ensemble is empty, or where the members have more than
+    /// 2^26 weights together.
     pub fn new(shape: MlpShape, members: usize, init: Init, rng: &mut Generator) -> Result<Self> {
         shape.check()?;
         if members == 0 {
             return Err(Error::setting("network", "members", "at least 1", members));
+        }
+        if shape.weights().saturating_mul(members) > MOST_WEIGHTS {
+            return Err(Error::setting(
+                "network",
+                "members",
+                format!("so few that they have at most {MOST_WEIGHTS} weights together"),
+                format!("{members} of {} each", shape.weights()),
+            ));
         }
         let layers = shape.layers();
         let mut params = vec![0.0; members * shape.len()];

@@ -43,7 +43,7 @@ pub struct DeepQ {
     /// The most transitions of an update, in `1..=65536`. A prioritized replay draws this many in every
     /// update, however few it holds.
     pub batch: usize,
-    /// The updates after every trial.
+    /// The updates after every trial, in `1..=100000`.
     pub updates_per_trial: usize,
     /// How the target network follows.
     pub target: Target,
@@ -51,7 +51,7 @@ pub struct DeepQ {
     pub replay: ReplayConfig,
     /// The most transitions in the replay.
     pub capacity: usize,
-    /// The head `action-features` looks for the best next action among a random subset of this many,
+    /// The head `action-features` looks for the best next action among a random subset of this many (in `1..=65536`),
     /// since it must evaluate each one; a deviation that lowers the maximum a little.
     pub bootstrap_actions: usize,
     /// The length scale of the generalized counts ([`super::LinearCounts`]), above 0.
@@ -85,6 +85,10 @@ impl Default for DeepQ {
 /// Above the largest batch size in common use; the buffers of an update grow with it.
 const LARGEST_BATCH: usize = 1 << 16;
 
+/// Seconds to minutes of a trial. A study cannot be interrupted within a trial, so far more would look
+/// like a program that hangs.
+const MOST_UPDATES: usize = 100_000;
+
 impl DeepQ {
     /// Refuses settings out of their ranges and options that exclude each other.
     ///
@@ -93,18 +97,14 @@ impl DeepQ {
     /// [`Error::Setting`] and [`Error::Unsuited`].
     pub fn check(&self) -> Result<()> {
         let owner = "value function `dqn`";
-        let at_least_1 = [
-            ("updates-per-trial", self.updates_per_trial),
-            ("bootstrap-actions", self.bootstrap_actions),
-        ];
-        for (name, value) in at_least_1 {
-            if value == 0 {
-                return Err(Error::setting(owner, name, "at least 1", 0));
+        for (name, value, most) in [
+            ("updates-per-trial", self.updates_per_trial, MOST_UPDATES),
+            ("bootstrap-actions", self.bootstrap_actions, LARGEST_BATCH),
+            ("batch", self.batch, LARGEST_BATCH),
+        ] {
+            if !(1..=most).contains(&value) {
+                return Err(Error::setting(owner, name, format!("in 1..={most}"), value));
             }
-        }
-        if !(1..=LARGEST_BATCH).contains(&self.batch) {
-            let rule = format!("in 1..={LARGEST_BATCH}");
-            return Err(Error::setting(owner, "batch", rule, self.batch));
         }
         if self.dueling && self.head != Head::PerAction {
             return Err(Error::unsuited(

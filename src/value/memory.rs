@@ -79,7 +79,7 @@ impl Memory {
             Some(position) => Err(Error::snapshot(
                 at,
                 format!(
-                    "transition {position} must have {} features a state, states below {}, actions                      below {}, configurations below {}, and 1 to {steps} of {trials} trials",
+                    "transition {position} must have {} features a state, states below {}, actions below {}, configurations below {}, and 1 to {steps} of {trials} trials",
                     setting.features,
                     setting.states,
                     setting.actions,
