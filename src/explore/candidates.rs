@@ -275,3 +275,139 @@ fn change(domain: &Domain, coordinate: &mut f64, scale: f64, rng: &mut Generator
     let z: f64 = StandardNormal.sample(rng);
     *coordinate = (*coordinate + scale.max(level) * z).clamp(0.0, 1.0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::{Exploration, Greedy};
+    use crate::space::Parameter;
+    use crate::value::Signals;
+    use proptest::prelude::*;
+
+    fn space() -> SearchSpace {
+        SearchSpace::new([
+            Parameter::float("x", -1.0, 1.0),
+            Parameter::int("depth", 1, 8),
+            Parameter::categorical("kind", ["a", "b", "c"]),
+        ])
+        .unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn candidates_lie_in_the_cube_and_are_as_many_as_said(
+            seed in any::<u64>(),
+            parents in 0usize..12,
+            scale in 1e-4f64..3.0,
+        ) {
+            let settings = Candidates {
+                quasi_random: 9, parents: 3, scales: vec![scale, 1e-3], children: 4, crossovers: 5,
+                redrawn: 6, ..Candidates::default()
+            };
+            let streams = Streams::new(seed);
+            let mut rng = streams.at("test", 0);
+            let near: Vec<Vec<f64>> =
+                (0..parents).map(|_| (0..3).map(|_| rng.random()).collect()).collect();
+            let points = settings.first(&space(), &near, 7, streams, &mut rng);
+            let expected = if parents == 0 { 9 } else { 9 + parents.min(3) * 2 * 4 + 5 + 6 };
+            prop_assert_eq!(points.len(), expected);
+            for point in &points {
+                prop_assert_eq!(point.len(), 3);
+                prop_assert!(point.iter().all(|u| (0.0..=1.0).contains(u)), "{:?}", point);
+            }
+        }
+    }
+
+    #[test]
+    fn small_steps_still_change_integers_and_choices() {
+        let parent = space().to_unit(&space().from_unit(&[0.5, 0.5, 0.5]));
+        let mut rng = Streams::new(1).at("test", 0);
+        let children: Vec<Configuration> = (0..200)
+            .map(|_| space().from_unit(&changed(&space(), &parent, 1e-6, &mut rng)))
+            .collect();
+        let distinct = |name: &str| {
+            let values = children.iter().map(|child| format!("{:?}", child.get(name).unwrap()));
+            values.collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!(distinct("kind"), 3);
+        assert!(distinct("depth") >= 3);
+    }
+
+    /// A smooth function of the features with its maximum at x = 0.4, depth 3, kind b.
+    fn estimate(inputs: &[f32], rows: usize, into: &mut Estimates) {
+        *into = Estimates::default();
+        assert_eq!(inputs.len(), rows * 5);
+        for row in inputs.chunks_exact(5) {
+            let value = -(row[0] - 0.4).powi(2) - (row[1] + 0.375).powi(2) + row[3];
+            into.mean.push(value);
+            into.spread.push(0.0);
+            into.members.extend([value, -value].iter().take(1));
+        }
+    }
+
+    #[test]
+    fn evolution_finds_the_maximum_and_what_is_taken_is_passed_over() {
+        let space = space();
+        let streams = Streams::new(2);
+        let moment = Moment { trial: 3, episode: 0, streams };
+        let greedy = Exploration::Greedy(Greedy::default());
+        let mut policy = greedy.build("test", Signals::default()).unwrap();
+        let settings = Candidates { quasi_random: 64, ..Candidates::default() };
+        let mut best = |taken: &[Configuration]| {
+            let mut rng = streams.at("test", 1);
+            let mut estimate = estimate;
+            let mut pool = Pool::new(&space, &mut estimate);
+            pool.extend_points(settings.first(&space, &[], 3, streams, &mut rng));
+            pool.evolve(&settings, policy.as_mut(), moment, &mut rng);
+            assert_eq!(pool.estimates.mean.len(), pool.configurations.len());
+            assert_eq!(pool.estimates.members, pool.estimates.mean);
+            pool.choose(policy.as_mut(), |candidate| taken.contains(candidate), moment).unwrap()
+        };
+        let first = best(&[]);
+        assert!((first.float("x").unwrap() - 0.4).abs() < 1e-2, "{first}");
+        assert_eq!((first.int("depth").unwrap(), first.text("kind").unwrap()), (3, "b"));
+        let second = best(std::slice::from_ref(&first));
+        assert_ne!(first, second);
+        assert_eq!(second.text("kind").unwrap(), "b");
+    }
+
+    #[test]
+    fn members_stay_member_after_member_as_the_pool_grows() {
+        let space = SearchSpace::new([Parameter::float("x", 0.0, 1.0)]).unwrap();
+        let mut estimate = |inputs: &[f32], rows: usize, into: &mut Estimates| {
+            *into = Estimates::default();
+            into.mean.extend_from_slice(inputs);
+            into.spread.resize(rows, 1.0);
+            for member in 1..=3 {
+                into.members.extend(inputs.iter().map(|x| x * member as f32));
+            }
+        };
+        let mut pool = Pool::new(&space, &mut estimate);
+        pool.extend_points(vec![vec![1.0]]);
+        pool.extend_points(vec![vec![0.0], vec![0.75]]);
+        assert_eq!(pool.estimates.mean, [1.0, -1.0, 0.5]);
+        let members = [1.0, -1.0, 0.5, 2.0, -2.0, 1.0, 3.0, -3.0, 1.5];
+        assert_eq!(pool.estimates.members, members);
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let refused = |candidates: Candidates| candidates.check().unwrap_err().to_string();
+        assert_eq!(
+            refused(Candidates { quasi_random: 0, ..Candidates::default() }),
+            "candidates: `quasi-random` must be in 1..=65536, found 0"
+        );
+        assert!(
+            refused(Candidates { scales: vec![0.1, 0.0], ..Candidates::default() })
+                .contains("`scales` must be numbers above 0, found 0")
+        );
+        assert!(
+            refused(Candidates { rounds: vec![f64::NAN], ..Candidates::default() })
+                .contains("rounds")
+        );
+        assert!(
+            refused(Candidates { children: 1 << 20, ..Candidates::default() }).contains("children")
+        );
+        assert!(Candidates::default().check().is_ok());
+    }
+}

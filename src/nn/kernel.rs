@@ -626,6 +626,24 @@ vectorized! {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_matern_covariance_is_accurate_at_all_distances() {
+        for step in 0..4000 {
+            let x = (f64::from(step) * 0.01 - 20.0).exp() as f32;
+            let r = (5.0 * f64::from(x)).sqrt();
+            let expected = (1.0 + r + r * r / 3.0) * (-r).exp();
+            let mut found = [x];
+            matern_in_place(&mut found);
+            let error = (f64::from(found[0]) - expected).abs();
+            assert!(error <= 2e-6 * expected.max(1e-30), "{x}: {} {expected}", found[0]);
+        }
+        let mut limits = [0.0, f32::INFINITY, f32::NAN];
+        matern_in_place(&mut limits);
+        assert_eq!(limits[0], 1.0);
+        assert!(limits[1] < 1e-30);
+        assert!(limits[2].is_nan());
+    }
+
     fn naive(
         [m, k, n]: [usize; 3],
         a: impl Fn(usize, usize) -> f32,

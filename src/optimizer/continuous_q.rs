@@ -190,3 +190,70 @@ impl Persist for ContinuousQSearch {
         self.policy.load(&format!("{at}/policy"), snapshot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::{GridSize, Parameter};
+    use crate::strategy::Strategy;
+    use crate::study::Study;
+
+    fn space() -> SearchSpace {
+        SearchSpace::new([Parameter::float("x", 0.0, 1.0), Parameter::int("n", 1, 3)]).unwrap()
+    }
+
+    fn settings(name: &str) -> ContinuousQ {
+        match Strategy::named(name).unwrap() {
+            Strategy::ContinuousQ(settings) => *settings,
+            other => panic!("{name} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_design_is_at_most_a_third_of_the_budget_and_never_empty() {
+        let size = DesignSize { per_parameter: 2, constant: 2 };
+        let of = |budget| size.of(&Problem { budget, ..Problem::new(space()) });
+        assert_eq!([of(None), of(Some(100)), of(Some(12)), of(Some(1))], [6, 6, 4, 1]);
+        let none = DesignSize { per_parameter: 0, constant: 0 };
+        assert_eq!(none.of(&Problem::new(space())), 1);
+    }
+
+    #[test]
+    fn rewards_that_depend_on_the_order_of_trials_are_refused() {
+        let mut settings = settings("kernel-select-ucb");
+        settings.reward.kind = RewardKind::Improvement;
+        let error = settings.build(&Problem::new(space()), Streams::new(0)).err().unwrap();
+        assert!(error.to_string().contains("cannot depend on when they were tried"), "{error}");
+    }
+
+    #[test]
+    fn on_a_table_every_row_is_proposed_once_and_nothing_else() {
+        let grid = Arc::new(Grid::new(&space(), GridSize::Resolution(4)).unwrap());
+        for name in ["kernel-select-ucb", "kernel-select-thompson"] {
+            let problem = Problem { grid: Some(Arc::clone(&grid)), ..Problem::new(space()) };
+            let strategy = Strategy::named(name).unwrap();
+            let mut study =
+                Study::builder(space()).problem(problem).configured(strategy).build().unwrap();
+            let mut seen = HashSet::new();
+            study
+                .optimize(grid.len(), |trial| {
+                    assert!(grid.position(&trial.configuration).is_some(), "{trial:?}");
+                    assert!(seen.insert(trial.configuration.clone()), "{trial:?} twice");
+                    trial.float("x")
+                })
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn pending_trials_push_the_next_ones_away() {
+        let mut study = Study::builder(space()).strategy("kernel-select-ucb").build().unwrap();
+        study.optimize(12, |trial| (trial.float("x").unwrap() - 0.3).powi(2)).unwrap();
+        let asked: Vec<f64> = (0..4).map(|_| study.ask().unwrap().float("x").unwrap()).collect();
+        let apart = |a: f64, b: f64| (a - b).abs() > 1e-3;
+        let pairs = (0..4).flat_map(|i| (0..i).map(move |j| (i, j)));
+        let close = pairs.filter(|&(i, j)| !apart(asked[i], asked[j])).count();
+        // The integer may differ where x does not.
+        assert!(close <= 1, "{asked:?}");
+    }
+}

@@ -227,3 +227,82 @@ impl Persist for CriticEnsemble {
         self.adam.load(&format!("{at}/adam"), snapshot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::Parameter;
+
+    fn line() -> SearchSpace {
+        SearchSpace::new([Parameter::float("x", 0.0, 1.0)]).unwrap()
+    }
+
+    /// Fits twelve trials on the left two thirds of a line for a while.
+    fn fitted(config: &Critics) -> CriticEnsemble {
+        let mut critics = config.build(&line(), Streams::new(4)).unwrap();
+        let inputs: Vec<f32> = (0..12).map(|i| -1.0 + i as f32 / 9.0).collect();
+        let rewards: Vec<f32> = inputs.iter().map(|x| (3.0 * x).sin()).collect();
+        for trial in 0..5 {
+            let examples = Examples { inputs: &inputs, rewards: &rewards };
+            critics.fit(examples, &mut Streams::new(4).at("fit", trial));
+        }
+        critics
+    }
+
+    fn estimates(critics: &mut CriticEnsemble, at: &[f32]) -> Estimates {
+        let mut estimates = Estimates::default();
+        critics.estimate(at, at.len(), &mut estimates);
+        estimates
+    }
+
+    #[test]
+    fn members_agree_where_trials_are_and_differ_where_none_are() {
+        let mut critics = fitted(&Critics::default());
+        let found = estimates(&mut critics, &[-0.9, -0.4, 0.1, 1.0]);
+        for (x, mean) in [(-0.9f32, found.mean[0]), (-0.4, found.mean[1]), (0.1, found.mean[2])] {
+            assert!((mean - (3.0 * x).sin()).abs() < 0.1, "{x}: {mean}");
+        }
+        let seen = found.spread[..3].iter().copied().fold(0.0, f32::max);
+        assert!(found.spread[3] > 3.0 * seen, "{:?}", found.spread);
+        assert_eq!(found.members.len(), 6 * 4);
+        let mean = (0..6).map(|member| found.members[member * 4 + 3]).sum::<f32>() / 6.0;
+        assert!((mean - found.mean[3]).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_loaded_ensemble_goes_on_bit_for_bit_and_a_damaged_one_is_refused() {
+        let config = Critics { hidden: vec![16], updates_per_trial: 5, ..Critics::default() };
+        let mut critics = fitted(&config);
+        let mut snapshot = Snapshot::default();
+        critics.save("value", &mut snapshot).unwrap();
+        let mut loaded = config.build(&line(), Streams::new(4)).unwrap();
+        loaded.load("value", &snapshot).unwrap();
+        for critics in [&mut critics, &mut loaded] {
+            let examples = Examples { inputs: &[0.5, -0.5], rewards: &[1.0, -1.0] };
+            critics.fit(examples, &mut Streams::new(4).at("fit", 9));
+        }
+        assert_eq!(estimates(&mut critics, &[0.3]), estimates(&mut loaded, &[0.3]));
+        let other = Critics { hidden: vec![17], ..config };
+        assert!(other.build(&line(), Streams::new(4)).unwrap().load("value", &snapshot).is_err());
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let refused =
+            |critics: Critics| critics.build(&line(), Streams::new(0)).err().unwrap().to_string();
+        assert_eq!(
+            refused(Critics { members: 1, ..Critics::default() }),
+            "value function `critics`: `members` must be in 2..=64, found 1"
+        );
+        assert!(refused(Critics { bootstrap: 0.0, ..Critics::default() }).contains("bootstrap"));
+        assert!(
+            refused(Critics { prior_scale: -1.0, ..Critics::default() }).contains("prior-scale")
+        );
+        assert!(refused(Critics { batch: 0, ..Critics::default() }).contains("batch"));
+        assert!(
+            refused(Critics { updates_per_trial: 0, ..Critics::default() }).contains("updates")
+        );
+        assert!(refused(Critics { learning_rate: 0.0, ..Critics::default() }).contains("rate"));
+        assert!(refused(Critics { hidden: vec![0], ..Critics::default() }).contains("hidden"));
+    }
+}

@@ -488,3 +488,175 @@ impl Persist for KernelValue {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::Parameter;
+    use crate::streams::Streams;
+
+    #[derive(Deserialize)]
+    struct Case {
+        lengths: Vec<f64>,
+        joint: f64,
+        main: Option<(f64, f64)>,
+        noise: f64,
+        inputs: Vec<f32>,
+        rewards: Vec<f32>,
+        at: Vec<f32>,
+        mean: Vec<f32>,
+        spread: Vec<f32>,
+        log_likelihood: f64,
+    }
+
+    fn space() -> SearchSpace {
+        SearchSpace::new([
+            Parameter::float("rate", 0.0, 1.0),
+            Parameter::categorical("kind", ["a", "b", "c"]),
+        ])
+        .unwrap()
+    }
+
+    fn fitted(
+        config: &Kernel,
+        hyper: Hyper,
+        draws: bool,
+        inputs: &[f32],
+        y: &[f32],
+    ) -> KernelValue {
+        let mut value = config.build(&space(), draws).unwrap();
+        value.hyper = hyper;
+        value.fit(Examples { inputs, rewards: y }, &mut Streams::new(1).at("test", 0));
+        value
+    }
+
+    #[test]
+    fn the_posterior_and_the_evidence_are_those_of_numpy() {
+        let cases: Vec<Case> =
+            serde_json::from_str(include_str!("../../tests/fixtures/kernel.json")).unwrap();
+        assert_eq!(cases.len(), 3);
+        for case in cases {
+            let Case { lengths, joint, main, noise, .. } = case;
+            let hyper = Hyper { lengths, joint, main, noise };
+            let main_effects = main.is_some();
+            let config = Kernel { main_effects, evidence_steps: 0, ..Kernel::default() };
+            let mut value = fitted(&config, hyper.clone(), false, &case.inputs, &case.rewards);
+            assert_eq!(value.hyper, hyper);
+            let mut found = Estimates::default();
+            value.estimate(&case.at, 7, &mut found);
+            for (found, expected) in [(&found.mean, &case.mean), (&found.spread, &case.spread)] {
+                assert_eq!(found.len(), 7);
+                for (f, e) in found.iter().zip(expected) {
+                    assert!((f - e).abs() < 2e-3 * e.abs().max(0.1), "{f} instead of {e}");
+                }
+            }
+            let rewards: Vec<f64> = case.rewards.iter().map(|y| f64::from(*y)).collect();
+            let evidence = value.evidence(&hyper, &rewards).unwrap() - hyper.log_prior();
+            let expected = case.log_likelihood;
+            assert!((evidence - expected).abs() < 1e-3 * expected.abs(), "{evidence} {expected}");
+        }
+    }
+
+    /// Three trials of the number alone, with the categorical fixed.
+    const INPUTS: [f32; 12] = [-0.8, 1.0, 0.0, 0.0, 0.1, 1.0, 0.0, 0.0, 0.9, 1.0, 0.0, 0.0];
+
+    #[test]
+    fn draws_have_the_posteriors_mean_and_spread() {
+        let config = Kernel { evidence_steps: 0, draw_features: 512, ..Kernel::default() };
+        let hyper = Hyper { noise: 1e-3, ..Hyper::prior(2, true) };
+        let rewards = [1.0, -1.0, 0.5];
+        // At an example, between two, and at another choice.
+        let at = [-0.8, 1.0, 0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.1, 0.0, 1.0, 0.0];
+        let mut estimates = Estimates::default();
+        let draws = 400;
+        let (mut sums, mut squares) = ([0.0f64; 3], [0.0f64; 3]);
+        let mut value = config.build(&space(), true).unwrap();
+        value.hyper = hyper;
+        for draw in 0..draws {
+            let examples = Examples { inputs: &INPUTS, rewards: &rewards };
+            value.fit(examples, &mut Streams::new(2).at("test", draw));
+            value.estimate(&at, 3, &mut estimates);
+            for (row, drawn) in estimates.members.iter().enumerate() {
+                sums[row] += f64::from(*drawn);
+                squares[row] += f64::from(*drawn).powi(2);
+            }
+        }
+        for row in 0..3 {
+            let mean = sums[row] / draws as f64;
+            let sd = (squares[row] / draws as f64 - mean * mean).sqrt();
+            let (expected, spread) =
+                (f64::from(estimates.mean[row]), f64::from(estimates.spread[row]));
+            // Four standard errors of the mean; the noise of 1e-3 at the examples besides.
+            let error = 4.0 * (spread + 0.04) / (draws as f64).sqrt();
+            assert!((mean - expected).abs() < error, "{row}: {mean} instead of {expected}");
+            assert!((sd - spread).abs() < 0.15 * spread + 0.02, "{row}: {sd} instead of {spread}");
+        }
+    }
+
+    #[test]
+    fn evidence_steps_raise_the_evidence_and_many_trials_are_thinned() {
+        let mut rng = Streams::new(3).at("test", 0);
+        let mut inputs = Vec::new();
+        let mut rewards = Vec::new();
+        for _ in 0..60 {
+            let x: f32 = rng.random_range(-1.0..1.0);
+            inputs.extend([x, 0.0, 1.0, 0.0]);
+            rewards.push((9.0 * x).sin());
+        }
+        let start = Hyper::prior(2, true);
+        let config = Kernel { evidence_steps: 40, ..Kernel::default() };
+        let mut value = fitted(&config, start.clone(), false, &inputs, &rewards);
+        let exact: Vec<f64> = rewards.iter().map(|y| f64::from(*y)).collect();
+        let reached = value.hyper.clone();
+        assert!(value.evidence(&reached, &exact) > value.evidence(&start, &exact));
+
+        let few = Kernel { most_trials: 10, ..config };
+        let value = few.build(&space(), false).unwrap();
+        let kept = value.subset(&rewards);
+        assert_eq!(kept.len(), 10);
+        let mut best: Vec<usize> = (0..60).collect();
+        best.sort_by(|&a, &b| rewards[b].total_cmp(&rewards[a]));
+        assert!(best[..5].iter().all(|place| kept.contains(place)));
+        assert!(kept.is_sorted());
+    }
+
+    #[test]
+    fn equal_trials_and_a_single_one_are_fitted_too() {
+        for count in [1, 2, 50] {
+            let inputs = INPUTS[..4].repeat(count);
+            let rewards = vec![0.5; count];
+            let mut value =
+                fitted(&Kernel::default(), Hyper::prior(2, true), true, &inputs, &rewards);
+            let mut estimates = Estimates::default();
+            value.estimate(&INPUTS, 3, &mut estimates);
+            let all = [&estimates.mean, &estimates.spread, &estimates.members];
+            assert!(all.iter().all(|values| values.iter().all(|value| value.is_finite())));
+            assert!((estimates.mean[0] - 0.5).abs() < 0.1);
+            assert!(estimates.spread[0] < estimates.spread[1]);
+        }
+    }
+
+    #[test]
+    fn damaged_snapshots_and_settings_out_of_range_are_refused() {
+        let value = Kernel::default().build(&space(), false).unwrap();
+        let mut snapshot = Snapshot::default();
+        value.save("value", &mut snapshot).unwrap();
+        let mut other = Kernel::default().build(&space(), false).unwrap();
+        other.hyper.noise = 0.5;
+        other.load("value", &snapshot).unwrap();
+        assert_eq!(other.hyper, value.hyper);
+        for (place, bad) in [(0, 0.0), (1, f64::NAN), (2, -1.0), (3, 2.0), (4, 1e9), (5, 1e9)] {
+            let mut values = value.hyper.to_vec();
+            values[place] = bad;
+            snapshot.put_array("value", "hyperparameters", Array::F64(values));
+            assert!(other.load("value", &snapshot).is_err(), "{place}");
+        }
+        assert_eq!(other.hyper, value.hyper);
+        let refused = |kernel: Kernel| kernel.build(&space(), false).err().unwrap().to_string();
+        assert_eq!(
+            refused(Kernel { most_trials: 1, ..Kernel::default() }),
+            "value function `kernel`: `most-trials` must be in 2..=2000, found 1"
+        );
+        assert!(refused(Kernel { draw_features: 0, ..Kernel::default() }).contains("draw-feat"));
+    }
+}
