@@ -131,7 +131,7 @@ fn times(rounds: usize, turn: Duration) -> BTreeMap<String, Vec<f64>> {
 
 fn print_ratios() {
     println!("\nupdate/hidden/batch          ours   candle / ours   ours / products alone");
-    for (name, times) in times(15, Duration::from_millis(5)) {
+    for (name, times) in times(30, Duration::from_millis(2)) {
         match times[..] {
             [ours, candle, floor] => {
                 let (candle, floor) = (candle / ours, ours / floor);
@@ -185,7 +185,7 @@ fn main() {
     ensure_one_thread();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--times") {
-        let times = times(10, Duration::from_millis(5));
+        let times = times(30, Duration::from_millis(2));
         println!("{}", serde_json::to_string(&times).expect("numbers"));
         return;
     }
