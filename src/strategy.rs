@@ -6,14 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::QLearning;
 use crate::error::{Error, Result};
-use crate::explore::{EpsilonGreedy, Exploration, Greedy, Softmax, Thompson, Ucb};
+use crate::explore::{
+    Candidates, EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb,
+};
 use crate::mdp::{FramingConfig, Refine, Reward, Select};
 use crate::optimizer::{
-    Design, Discrete, GridOrder, GridSearch, Optimizer, Problem, RandomSearch, SobolSearch,
+    ContinuousQ, Design, DesignSize, Discrete, GridOrder, GridSearch, Optimizer, Problem,
+    RandomSearch, SobolSearch,
 };
 use crate::space::GridSize;
 use crate::streams::Streams;
-use crate::value::{DeepQ, Ensemble, Table, ValueConfig};
+use crate::value::{ContinuousValueConfig, Critics, DeepQ, Ensemble, Kernel, Table, ValueConfig};
 
 /// The grid of a surface that brings none: the finest of at most this many configurations.
 pub const DEFAULT_GRID: GridSize = GridSize::AtMost(4096);
@@ -35,6 +38,8 @@ pub enum Strategy {
     },
     /// Q-learning over a grid.
     Q(Box<Discrete>),
+    /// Q-learning over configurations as points.
+    ContinuousQ(Box<ContinuousQ>),
 }
 
 /// What a registered strategy works on.
@@ -80,8 +85,19 @@ static REGISTRY: LazyLock<Vec<Registered>> = LazyLock::new(|| {
     ]
     .into_iter()
     .chain(discrete())
+    .chain(continuous())
     .collect()
 });
+
+fn explorations() -> [Exploration; 5] {
+    [
+        Exploration::Greedy(Greedy::default()),
+        Exploration::EpsilonGreedy(EpsilonGreedy::default()),
+        Exploration::Softmax(Softmax::default()),
+        Exploration::Ucb(Ucb::default()),
+        Exploration::Thompson(Thompson::default()),
+    ]
+}
 
 /// Every value function in every framing with every exploration policy that it supplies.
 fn discrete() -> impl Iterator<Item = Registered> {
@@ -92,21 +108,50 @@ fn discrete() -> impl Iterator<Item = Registered> {
     ];
     let framings =
         [FramingConfig::Select(Select::default()), FramingConfig::Refine(Refine::default())];
-    let explorations = [
-        Exploration::Greedy(Greedy::default()),
-        Exploration::EpsilonGreedy(EpsilonGreedy::default()),
-        Exploration::Softmax(Softmax::default()),
-        Exploration::Ucb(Ucb::default()),
-        Exploration::Thompson(Thompson::default()),
-    ];
     values.into_iter().flat_map(move |value| {
-        let explorations = explorations.clone();
         framings.clone().into_iter().flat_map(move |framing| {
             let value = value.clone();
-            explorations.clone().into_iter().filter_map(move |exploration| {
+            explorations().into_iter().filter_map(move |exploration| {
                 exploration.build(value.name(), value.supplies()).ok()?;
                 Some(registered(framing.clone(), value.clone(), exploration))
             })
+        })
+    })
+}
+
+/// Every value function over configurations with every exploration policy.
+fn continuous() -> impl Iterator<Item = Registered> {
+    let values = [
+        ContinuousValueConfig::Kernel(Kernel::default()),
+        ContinuousValueConfig::Critics(Critics::default()),
+    ];
+    values.into_iter().flat_map(|value| {
+        explorations().into_iter().map(move |exploration| {
+            let exploration = match exploration {
+                Exploration::Ucb(ucb) => Exploration::Ucb(Ucb {
+                    // One standard deviation is too little where the best of hundreds of candidates
+                    // is taken.
+                    coefficient: Schedule::Constant(2.0),
+                    ..ucb
+                }),
+                other => other,
+            };
+            let what = match value {
+                ContinuousValueConfig::Kernel(_) => "Gaussian process of main and joint effects",
+                ContinuousValueConfig::Critics(_) => "bootstrapped ensemble of critic networks",
+            };
+            Registered {
+                name: format!("{}-select-{}", value.name(), exploration.name()),
+                kind: Kind::Continuous,
+                summary: format!("{what}; select a point; {} exploration", exploration.name()),
+                strategy: Strategy::ContinuousQ(Box::new(ContinuousQ {
+                    value: value.clone(),
+                    exploration,
+                    candidates: Candidates::default(),
+                    reward: Reward::default(),
+                    design: DesignSize { per_parameter: 2, constant: 2 },
+                })),
+            }
         })
     })
 }
@@ -187,6 +232,7 @@ impl Strategy {
             Self::Sobol {} => Box::new(SobolSearch),
             Self::Grid { order, size } => Box::new(GridSearch::new(problem.grid(*size)?, *order)),
             Self::Q(discrete) => Box::new(discrete.build(problem, streams)?),
+            Self::ContinuousQ(continuous) => Box::new(continuous.build(problem, streams)?),
         })
     }
 }

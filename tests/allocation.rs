@@ -4,9 +4,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
+use hyperq::agent::{ActorCriticConfig, ControlBatch, Ddpg, Sac, Td3};
 use hyperq::explore::Moment;
 use hyperq::mdp::{ActionSet, Observation, Targets};
 use hyperq::nn::{Activation, Adam, AdamSettings, Init, MlpShape, Network, Workspace, polyak};
+use hyperq::noise::{NoiseConfig, ParameterNoise};
 use hyperq::replay::{Prioritized, ReplayConfig};
 use hyperq::space::{Grid, GridSize, Parameter, SearchSpace};
 use hyperq::streams::Streams;
@@ -166,5 +168,63 @@ fn updates_of_value_functions_do_not_allocate() {
         learn(0, 0);
         (1..50).for_each(|trial| learn(trial, memory.len()));
         assert_eq!(calls(|| (50..60).for_each(|trial| learn(trial, memory.len()))), 0, "{value:?}");
+    }
+}
+
+#[test]
+fn updates_of_actor_critic_agents_do_not_allocate() {
+    let noise = NoiseConfig::Parameter(ParameterNoise { every: 3, ..ParameterNoise::default() });
+    let hidden = vec![64, 64];
+    for config in [
+        ActorCriticConfig::Ddpg(Ddpg { hidden: hidden.clone(), ..Ddpg::default() }),
+        ActorCriticConfig::Td3(Td3 { hidden: hidden.clone(), ..Td3::default() }),
+        ActorCriticConfig::Td3(Td3 {
+            hidden: vec![40],
+            activation: Activation::Tanh,
+            actor_layer_norm: true,
+            critic_layer_norm: true,
+            critics: 5,
+            gradient_clip: Some(1.0),
+            weight_decay: 0.01,
+            noise,
+            ..Td3::default()
+        }),
+        ActorCriticConfig::Sac(Sac { hidden: hidden.clone(), ..Sac::default() }),
+        ActorCriticConfig::Sac(Sac {
+            hidden: vec![256, 256],
+            critics: 3,
+            critic_layer_norm: true,
+            ..Sac::default()
+        }),
+    ] {
+        let streams = Streams::new(1);
+        let mut agent = config.build(16, 8, streams).unwrap();
+        let mut rng = streams.at("test", 0);
+        let value = |i: usize| (i as f32).sin();
+        let batches = [256, 1, 7, 64, 256].map(|rows| {
+            let mut batch = ControlBatch::default();
+            for row in 0..rows {
+                let state: Vec<f32> = (0..16).map(|i| value(16 * row + i)).collect();
+                let action: Vec<f32> = (0..8).map(|i| value(8 * row + 3 * i)).collect();
+                let next: Vec<f32> = (0..16).map(|i| value(16 * row + 5 * i)).collect();
+                batch.push(&state, &action, value(row), &next, 0.9, 1.0);
+            }
+            batch
+        });
+        let state: Vec<f32> = (0..16).map(value).collect();
+        let (mut action, mut values) = (Vec::new(), Vec::new());
+        let mut live = |batch: &ControlBatch| {
+            agent.begin_episode(&mut rng);
+            agent.explore(&state, 0, &mut rng, &mut action);
+            agent.act(&state, &mut action);
+            agent.update(batch, &mut rng);
+            agent.values(&batch.inputs, batch.rows(), &mut values);
+            agent.value_gradient(&batch.inputs, batch.rows(), &mut values);
+        };
+        // Which critic is the smallest for how many rows varies from update to update.
+        (0..6).for_each(|_| live(&batches[0]));
+        for batch in &batches {
+            assert_eq!(calls(|| (0..6).for_each(|_| live(batch))), 0, "{config:?}");
+        }
     }
 }

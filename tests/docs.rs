@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use hyperq::agent::{Ddpg, Sac, Td3};
 use hyperq::experiment::config::Config;
-use hyperq::explore::{EpsilonGreedy, Softmax, Thompson, Ucb};
+use hyperq::explore::{Candidates, EpsilonGreedy, Softmax, Thompson, Ucb};
 use hyperq::mdp::{Refine, Reward, Select};
 use hyperq::noise::{Gaussian, OrnsteinUhlenbeck, ParameterNoise};
 use hyperq::replay::Prioritized;
 use hyperq::strategy::{Kind, Strategy, registry};
-use hyperq::value::{DeepQ, Ensemble, Table};
+use hyperq::value::{Critics, DeepQ, Ensemble, Kernel, Table};
 use serde_json::{Map, Value};
 
 fn root() -> PathBuf {
@@ -101,6 +101,10 @@ fn every_part_of_a_registered_strategy_has_its_page() {
                     "mdp.md has no section on `{framing}`"
                 );
             }
+            Strategy::ContinuousQ(q) => {
+                parts.insert(docs.join(format!("policies/{}.md", q.exploration.name())));
+                parts.insert(docs.join(format!("values/{}.md", q.value.name())));
+            }
             _ => assert!(
                 registered.kind != Kind::Baseline
                     || read(&docs.join("baselines.md"))
@@ -113,7 +117,7 @@ fn every_part_of_a_registered_strategy_has_its_page() {
     for page in &parts {
         assert!(page.is_file(), "{} is missing", page.display());
     }
-    assert_eq!(parts.len(), 5 + 3, "{parts:?}");
+    assert_eq!(parts.len(), 5 + 5, "{parts:?}");
     // And the other way round: a page on nothing is a page too many.
     for folder in ["policies", "values"] {
         for page in pages_below(&docs.join(folder)) {
@@ -168,6 +172,9 @@ fn the_tables_of_settings_have_every_setting_and_its_default() {
         ("dqn", defaults::<DeepQ>()),
         ("prioritized", defaults::<Prioritized>()),
         ("ensemble", defaults::<Ensemble>()),
+        ("critics", defaults::<Critics>()),
+        ("kernel", defaults::<Kernel>()),
+        ("candidates", defaults::<Candidates>()),
         ("select", defaults::<Select>()),
         ("refine", defaults::<Refine>()),
         ("reward", defaults::<Reward>()),

@@ -1,6 +1,7 @@
 //! The fast networks against candle's autograd, finite differences and PyTorch's Adam.
 
 use candle_core::{Device, Tensor, Var};
+use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use hyperq::nn::{
     Activation, Adam, AdamSettings, Init, MlpOp, MlpShape, Network, Workspace, forward_candle,
 };
@@ -121,6 +122,33 @@ proptest! {
             let mut d_x_alone = vec![f32::NAN; x.len()];
             network.backward(member, &x, rows, &d, None, Some(&mut d_x_alone), &mut workspace);
             prop_assert_eq!(&d_x_alone, &d_x);
+
+            // The gradient at the last inputs alone, and for some of the rows.
+            let last = (seed % (shape.inputs as u64 + 1)) as usize;
+            let mut d_last = vec![f32::NAN; rows * last];
+            network.backward(member, &[], rows, &d, None, Some(&mut d_last), &mut workspace);
+            let tail = |d: &[f32], row: usize| d[(row + 1) * shape.inputs - last..][..last].to_vec();
+            let tails: Vec<f32> = (0..rows).flat_map(|row| tail(&d_x, row)).collect();
+            prop_assert!(gap(&d_last, &tails) < 1e-5, "{}", gap(&d_last, &tails));
+            let asked_for = |row: usize| (row as u64 ^ seed).is_multiple_of(3);
+            let left: Vec<usize> = (0..rows).filter(|row| asked_for(*row)).collect();
+            prop_assert_eq!(network.keep(&mut workspace, asked_for), left.len());
+            let pick = |values: &[f32], width: usize| -> Vec<f32> {
+                left.iter().flat_map(|row| values[row * width..][..width].to_vec()).collect()
+            };
+            let (x_left, d_left) = (pick(&x, shape.inputs), pick(&d, shape.outputs));
+            let mut d_x_left = vec![f32::NAN; x_left.len()];
+            let mut d_params_left = vec![f32::NAN; grads.len()];
+            network.backward(
+                member, &x_left, left.len(), &d_left,
+                Some(&mut d_params_left), Some(&mut d_x_left), &mut workspace,
+            );
+            prop_assert!(gap(&d_x_left, &pick(&d_x, shape.inputs)) < 1e-5);
+            let mut fresh = Workspace::default();
+            network.forward(member, &x_left, left.len(), &mut fresh);
+            let mut expected = vec![f32::NAN; grads.len()];
+            network.backward(member, &x_left, left.len(), &d_left, Some(&mut expected), None, &mut fresh);
+            prop_assert_eq!(&d_params_left[range.clone()], &expected[range.clone()]);
 
             // The custom operation is the same network.
             let op = MlpOp::new(shape.clone()).unwrap();
@@ -247,6 +275,68 @@ fn ten_steps_agree_with_pytorch() {
                 );
             }
         }
+    }
+}
+
+/// A whole step of training in candle's operations: what other devices than the CPU run.
+fn candle_steps(
+    device: &Device,
+    shape: &MlpShape,
+    params: &[f32],
+    [x, y]: [&[f32]; 2],
+    steps: usize,
+) -> candle_core::Result<(Vec<f32>, Vec<f32>)> {
+    let rows = y.len() / shape.outputs;
+    let params = Var::from_slice(params, params.len(), device)?;
+    let x = Tensor::from_slice(x, (rows, shape.inputs), device)?;
+    let y = Tensor::from_slice(y, (rows, shape.outputs), device)?;
+    let settings = ParamsAdamW { lr: 0.01, weight_decay: 0.0, ..ParamsAdamW::default() };
+    let mut adam = AdamW::new(vec![params.clone()], settings)?;
+    let mut losses = Vec::new();
+    for _ in 0..steps {
+        let loss = (forward_candle(shape, &params, &x)? - &y)?.sqr()?.mean_all()?;
+        adam.backward_step(&loss)?;
+        losses.push(loss.to_scalar::<f32>()?);
+    }
+    Ok((losses, params.to_vec1()?))
+}
+
+#[test]
+fn training_on_a_device_is_training_on_slices() {
+    for (activation, layer_norm) in
+        [(Activation::Relu, false), (Activation::Tanh, false), (Activation::Tanh, true)]
+    {
+        let shape =
+            MlpShape { inputs: 3, hidden: vec![16, 12], outputs: 2, activation, layer_norm };
+        let (rows, steps) = (32, 10);
+        let (x, y) = (numbers(1, "x", rows * 3), numbers(1, "y", rows * 2));
+        let mut network = network(&shape, 1, 1);
+        // Any device that candle has takes the place of the CPU here: `Device::new_cuda(0)?`.
+        let (device_losses, device_params) =
+            candle_steps(&Device::Cpu, &shape, network.params(), [&x, &y], steps).unwrap();
+
+        let settings = AdamSettings { learning_rate: 0.01, ..AdamSettings::default() };
+        let mut adam = Adam::new(settings, shape.len()).unwrap();
+        let (mut gradient, mut workspace) = (vec![0.0; shape.len()], Workspace::default());
+        let mut losses = Vec::new();
+        for _ in 0..steps {
+            let errors: Vec<f32> = network
+                .forward(0, &x, rows, &mut workspace)
+                .iter()
+                .zip(&y)
+                .map(|(found, y)| found - y)
+                .collect();
+            let count = errors.len() as f32;
+            losses.push(errors.iter().map(|e| e * e).sum::<f32>() / count);
+            let d: Vec<f32> = errors.iter().map(|e| 2.0 * e / count).collect();
+            network.backward(0, &x, rows, &d, Some(&mut gradient), None, &mut workspace);
+            adam.step(network.params_mut(), &gradient);
+        }
+        assert!(losses[steps - 1] < 0.9 * losses[0], "{losses:?}");
+        assert!(gap(&losses, &device_losses) < 1e-5, "{losses:?} {device_losses:?}");
+        // Adam divides by the gradient's own size, so that rounding moves weights whose gradients are
+        // nearly 0.
+        assert!(gap(network.params(), &device_params) < 1e-3);
     }
 }
 

@@ -1,4 +1,5 @@
-"""Times updates of DQN, DDPG, TD3 and SAC in eager PyTorch on one core, as CleanRL's scripts write them.
+"""Times updates of DQN, DDPG, TD3 and SAC in eager PyTorch on one core, as CleanRL's scripts write them, and an
+ensemble of critics as batched matrices.
 
     python update.py            # a line of JSON: {"dqn/64/64": microseconds, ...}
 
@@ -15,7 +16,11 @@ from torch import nn
 
 STATES, ACTIONS = 16, 8
 DISCOUNT, TAU, LEARNING_RATE = 0.99, 0.005, 3e-4
-SIZES = [(64, 64), (64, 256), (256, 64), (256, 256)]  # hidden width, batch
+MEMBERS, FEATURES = 6, 10
+# Hidden width, batch.
+SIZES = [(64, 64), (64, 256), (256, 64), (256, 256)]
+ENSEMBLE_SIZES = [(64, 32), (64, 100), (128, 32), (128, 100)]
+CANDIDATES = [(64, 2000), (128, 2000)]
 ROUNDS, SECONDS = 5, 0.05
 
 
@@ -161,6 +166,53 @@ def sac(hidden, batch):
     return update
 
 
+class Critics(nn.Module):
+    """Critics with tanh, side by side in three batched products."""
+
+    def __init__(self, hidden):
+        super().__init__()
+        widths = [FEATURES, hidden, hidden, 1]
+        self.weights = nn.ParameterList(
+            torch.randn(MEMBERS, inputs, outputs) / inputs**0.5 for inputs, outputs in zip(widths, widths[1:])
+        )
+        self.biases = nn.ParameterList(torch.zeros(MEMBERS, 1, outputs) for outputs in widths[1:])
+
+    def forward(self, x):
+        h = x.expand(MEMBERS, -1, -1)
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases)):
+            h = torch.baddbmm(bias, h, weight)
+            if layer < 2:
+                h = torch.tanh(h)
+        return h.squeeze(2)
+
+
+def ensemble(hidden, rows):
+    """One step of regression; every member sees its own 80 % of the rows."""
+    critics = Critics(hidden)
+    optimizer = adam(critics)
+    x, targets = torch.rand(rows, FEATURES) * 2 - 1, torch.rand(rows) * 2 - 1
+    seen = (torch.rand(MEMBERS, rows) > 0.2).float()
+
+    def update():
+        loss = (seen * (critics(x) - targets) ** 2).mean() * MEMBERS
+        descend(optimizer, loss)
+
+    return update
+
+
+def candidates(hidden, rows):
+    """Mean and spread of the values of all rows."""
+    critics = Critics(hidden)
+    x = torch.rand(rows, FEATURES) * 2 - 1
+
+    def values():
+        with torch.no_grad():
+            q = critics(x)
+            return q.mean(0), q.std(0)
+
+    return values
+
+
 def shortest(update):
     """The shortest time of one call in microseconds, over rounds of many calls."""
     for _ in range(20):
@@ -185,6 +237,9 @@ def main():
     for make in (dqn, ddpg, td3, sac):
         for hidden, rows in SIZES:
             times[f"{make.__name__}/{hidden}/{rows}"] = shortest(make(hidden, Batch(rows)))
+    for make, sizes in ((ensemble, ENSEMBLE_SIZES), (candidates, CANDIDATES)):
+        for hidden, rows in sizes:
+            times[f"{make.__name__}/{hidden}/{rows}"] = shortest(make(hidden, rows))
     print(json.dumps(times))
 
 

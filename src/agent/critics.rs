@@ -43,7 +43,8 @@ struct Scratch {
     targets: Vec<f32>,
     errors: Vec<f32>,
     d_outputs: Vec<f32>,
-    d_inputs: Vec<f32>,
+    /// The gradients at the actions of the rows that one member is chosen for.
+    d_chosen: Vec<f32>,
     values: Vec<f32>,
     /// Which member's value that is.
     chosen: Vec<usize>,
@@ -173,8 +174,8 @@ impl Critics {
             Climb::First => 1,
             Climb::Smallest => self.online.members(),
         };
-        let width = self.online.shape().inputs;
-        let Scratch { workspaces, d_outputs, d_inputs, values, chosen, d_actions, .. } =
+        let actions = self.online.shape().inputs - self.states;
+        let Scratch { workspaces, d_outputs, d_chosen, values, chosen, d_actions, .. } =
             &mut self.scratch;
         values.clear();
         values.resize(rows, f32::INFINITY);
@@ -188,17 +189,20 @@ impl Critics {
                 }
             }
         }
-        d_actions.clear();
-        d_actions.resize(rows * (width - self.states), 0.0);
-        d_inputs.resize(rows * width, 0.0);
+        d_actions.resize(rows * actions, 0.0);
+        d_outputs.clear();
+        d_outputs.resize(rows, 1.0);
         for (member, workspace) in workspaces.iter_mut().enumerate().take(members) {
-            d_outputs.clear();
-            d_outputs.extend(chosen.iter().map(|c| f32::from(u8::from(*c == member))));
-            self.online.backward(member, inputs, rows, d_outputs, None, Some(d_inputs), workspace);
-            for (sum, d) in
-                d_actions.chunks_exact_mut(width - self.states).zip(d_inputs.chunks_exact(width))
-            {
-                sum.iter_mut().zip(&d[self.states..]).for_each(|(sum, d)| *sum += d);
+            // A row has a gradient through the member that values it least only.
+            let kept = self.online.keep(workspace, |row| chosen[row] == member);
+            d_chosen.resize(kept * actions, 0.0);
+            let d_outputs = &d_outputs[..kept];
+            self.online.backward(member, &[], kept, d_outputs, None, Some(d_chosen), workspace);
+            let mut d_chosen = d_chosen.chunks_exact(actions);
+            for (d, chosen) in d_actions.chunks_exact_mut(actions).zip(&*chosen) {
+                if *chosen == member {
+                    d.copy_from_slice(d_chosen.next().expect("one row for each that was kept"));
+                }
             }
         }
         (values, d_actions)

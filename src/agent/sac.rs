@@ -8,7 +8,7 @@ use super::control::{
 };
 use super::critics::{Climb, Critics, Design};
 use crate::error::{Error, Result};
-use crate::nn::{Activation, Adam, Init, MlpShape, Network, Workspace, tanh_in_place};
+use crate::nn::{Activation, Adam, Init, MlpShape, Network, Workspace, kernel, tanh_in_place};
 use crate::persist::{Array, Persist, Snapshot};
 use crate::streams::{Generator, Streams};
 
@@ -215,6 +215,8 @@ struct Samples {
     log_probs: Vec<f32>,
     /// `std e`, `rows x actions`.
     pushes: Vec<f32>,
+    /// `log(1 - a^2)`, `rows x actions`.
+    log_slopes: Vec<f32>,
     /// Whether the standard deviation was within its bounds, `rows x actions`.
     free: Vec<bool>,
 }
@@ -223,24 +225,31 @@ impl Samples {
     /// Draws one action a row of the actor's `outputs`, with the given standard normal numbers
     /// (`rows x actions`).
     fn draw(&mut self, outputs: &[f32], noise: &[f32], actions: usize) {
-        let Self { actions: taken, log_probs, pushes, free } = self;
-        taken.clear();
-        log_probs.clear();
-        pushes.clear();
+        let Self { actions: taken, log_probs, pushes, log_slopes, free } = self;
+        for buffer in [&mut *taken, &mut *log_probs, &mut *pushes] {
+            buffer.clear();
+        }
         free.clear();
         for (output, noise) in outputs.chunks_exact(2 * actions).zip(noise.chunks_exact(actions)) {
-            let (means, log_stds) = output.split_at(actions);
             let mut log_prob = 0.0;
-            for ((mean, raw), e) in means.iter().zip(log_stds).zip(noise) {
+            for (raw, e) in output[actions..].iter().zip(noise) {
                 let log_std = raw.clamp(LOG_STD[0], LOG_STD[1]);
-                let push = log_std.exp() * e;
-                let u = mean + push;
-                log_prob += -0.5 * e * e - log_std - HALF_LOG_2_PI - log_slope(u);
-                taken.push(u);
-                pushes.push(push);
+                log_prob += -0.5 * e * e - log_std - HALF_LOG_2_PI;
+                pushes.push(log_std);
                 free.push(*raw == log_std);
             }
             log_probs.push(log_prob);
+        }
+        kernel::exp_in_place(pushes);
+        pushes.iter_mut().zip(noise).for_each(|(push, e)| *push *= e);
+        for (output, pushes) in outputs.chunks_exact(2 * actions).zip(pushes.chunks_exact(actions))
+        {
+            taken.extend(output.iter().zip(pushes).map(|(mean, push)| mean + push));
+        }
+        log_slopes.resize(taken.len(), 0.0);
+        kernel::log_tanh_slopes(taken, log_slopes);
+        for (log_prob, slopes) in log_probs.iter_mut().zip(log_slopes.chunks_exact(actions)) {
+            *log_prob -= slopes.iter().sum::<f32>();
         }
         tanh_in_place(taken);
     }
@@ -270,12 +279,6 @@ impl Samples {
 
 /// `log(2 pi) / 2`
 const HALF_LOG_2_PI: f32 = 0.918_938_5;
-
-/// `log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u))`, exact where `1 - tanh(u)^2` rounds to 0.
-fn log_slope(u: f32) -> f32 {
-    let size = u.abs();
-    2.0 * (std::f32::consts::LN_2 - size - (-2.0 * size).exp().ln_1p())
-}
 
 impl SacAgent {
     /// The temperature alpha.

@@ -112,7 +112,12 @@ pub(super) trait Simd: Copy {
     fn add(self, x: Self::Vector, y: Self::Vector) -> Self::Vector;
     /// `x y + z`
     fn multiply_add(self, x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector;
+    /// Writes the columns of a square as rows.
+    fn transpose(self, from: [&[f32; SIDE]; SIDE], to: [&mut [f32; SIDE]; SIDE]);
 }
+
+/// The rows and columns of the squares that are transposed in registers.
+pub(super) const SIDE: usize = 8;
 
 /// Vectors of four, which every processor that has vectors has.
 #[derive(Debug, Clone, Copy)]
@@ -150,6 +155,15 @@ impl Simd for Portable {
         };
         [one(0), one(1), one(2), one(3)]
     }
+
+    #[inline(always)]
+    fn transpose(self, from: [&[f32; SIDE]; SIDE], to: [&mut [f32; SIDE]; SIDE]) {
+        for (p, to) in to.into_iter().enumerate() {
+            for q in 0..SIDE {
+                to[q] = from[q][p];
+            }
+        }
+    }
 }
 
 /// The vectors of x86-64.
@@ -157,7 +171,37 @@ impl Simd for Portable {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Simd;
+    use super::{SIDE, Simd};
+
+    /// Transposes by exchanging pairs, then pairs of pairs, then halves.
+    #[inline]
+    #[target_feature(enable = "avx")]
+    fn transpose(from: [&[f32; SIDE]; SIDE], to: [&mut [f32; SIDE]; SIDE]) {
+        // SAFETY: reads the eight numbers of an array, without alignment.
+        let row = |q: usize| unsafe { _mm256_loadu_ps(from[q].as_ptr()) };
+        let pairs: [__m256; SIDE] = std::array::from_fn(|i| {
+            let (x, y) = (row(i / 2 * 2), row(i / 2 * 2 + 1));
+            if i % 2 == 0 { _mm256_unpacklo_ps(x, y) } else { _mm256_unpackhi_ps(x, y) }
+        });
+        let fours: [__m256; SIDE] = std::array::from_fn(|i| {
+            let (x, y) = (pairs[i / 4 * 4 + i % 4 / 2], pairs[i / 4 * 4 + i % 4 / 2 + 2]);
+            if i % 2 == 0 {
+                _mm256_shuffle_ps::<0b01_00_01_00>(x, y)
+            } else {
+                _mm256_shuffle_ps::<0b11_10_11_10>(x, y)
+            }
+        });
+        for (p, to) in to.into_iter().enumerate() {
+            let (x, y) = (fours[p % 4], fours[p % 4 + 4]);
+            let column = if p < 4 {
+                _mm256_permute2f128_ps::<0x20>(x, y)
+            } else {
+                _mm256_permute2f128_ps::<0x31>(x, y)
+            };
+            // SAFETY: writes the eight numbers of an array that is borrowed mutably, without alignment.
+            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), column) };
+        }
+    }
 
     /// Defines a kind of vectors: its name and lanes, the features that it needs, its instructions.
     macro_rules! simd {
@@ -214,6 +258,13 @@ mod x86 {
                 fn multiply_add(self, x: $vector, y: $vector, z: $vector) -> $vector {
                     // SAFETY: needs the features above, which the processor has where `self` exists.
                     unsafe { $multiply_add(x, y, z) }
+                }
+
+                #[inline(always)]
+                fn transpose(self, from: [&[f32; SIDE]; SIDE], to: [&mut [f32; SIDE]; SIDE]) {
+                    // SAFETY: `transpose` is a safe function that needs AVX, which a processor with the
+                    // features above has.
+                    unsafe { transpose(from, to) }
                 }
             }
         };
@@ -281,16 +332,27 @@ pub fn product_by_gemm(
 /// Defines a function twice, for the baseline and for AVX2 with FMA, and picks at run time.
 ///
 /// The body is an `#[inline(always)]` function, so it is compiled with the features of the function
-/// that it lands in.
+/// that it lands in. Where `fused` stands before it, it has a constant that says whether multiplying and
+/// adding is one instruction there.
 macro_rules! vectorized {
-    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? = $body:path) => {
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? = fused $body:ident) => {
+        vectorized! {
+            $(#[$doc])* $visibility fn $name($($argument: $type),*) $(-> $out)? = [$body::<true>, $body::<{ FUSED }>]
+        }
+    };
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? = $body:ident) => {
+        vectorized! {
+            $(#[$doc])* $visibility fn $name($($argument: $type),*) $(-> $out)? = [$body, $body]
+        }
+    };
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? = [$wide:expr, $baseline:expr]) => {
         $(#[$doc])*
         $visibility fn $name($($argument: $type),*) $(-> $out)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,fma")]
                 fn wide($($argument: $type),*) $(-> $out)? {
-                    $body($($argument),*)
+                    $wide($($argument),*)
                 }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                     // SAFETY: `wide` is a safe function that needs AVX2 and FMA, and the processor
@@ -298,42 +360,44 @@ macro_rules! vectorized {
                     return unsafe { wide($($argument),*) };
                 }
             }
-            $body($($argument),*)
+            $baseline($($argument),*)
         }
     };
 }
 
-/// The largest absolute error of [`tanh_in_place`] against the true hyperbolic tangent.
-pub const TANH_ERROR: f32 = 3e-7;
+/// Whether the baseline multiplies and adds in one instruction.
+const FUSED: bool = Portable::FUSED;
 
-/// `tanh x = 1 - 2 / (e^(2x) + 1)` for x >= 0, odd for x < 0.
-///
-/// `e^(2x) = 2^k 2^f`: adding 1.5 * 2^23 rounds `2x / ln 2` to the integer `k` in the low bits of the
-/// mantissa, from where a shift makes it an exponent; `2^f`, `|f| <= 1/2`, is its Taylor polynomial of
-/// degree 6 (relative error (ln 2 / 2)^7 / 7! = 1.2e-7). From |x| = 10 on the result is 1 in f32.
+/// `x y + z`
 #[inline(always)]
-fn tanh(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0;
-    const LN2: f64 = std::f64::consts::LN_2;
-    const C1: f32 = LN2 as f32;
-    const C2: f32 = (LN2 * LN2 / 2.0) as f32;
-    const C3: f32 = (LN2 * LN2 * LN2 / 6.0) as f32;
-    const C4: f32 = (LN2 * LN2 * LN2 * LN2 / 24.0) as f32;
-    const C5: f32 = (LN2 * LN2 * LN2 * LN2 * LN2 / 120.0) as f32;
-    const C6: f32 = (LN2 * LN2 * LN2 * LN2 * LN2 * LN2 / 720.0) as f32;
+fn multiply_add<const FUSED: bool>(x: f32, y: f32, z: f32) -> f32 {
+    if FUSED { x.mul_add(y, z) } else { x * y + z }
+}
+
+/// The polynomial with the given coefficients, highest power first (Horner's scheme).
+#[inline(always)]
+fn polynomial<const FUSED: bool, const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
+    let mut sum = coefficients[0];
+    for coefficient in &coefficients[1..] {
+        sum = multiply_add::<FUSED>(sum, x, *coefficient);
+    }
+    sum
+}
+
+/// The largest absolute error of [`tanh_in_place`] against the true hyperbolic tangent.
+pub const TANH_ERROR: f32 = 4e-7;
+
+/// `tanh x = 1 - 2 / (e^(2x) + 1)` for x >= 0, odd for x < 0. From |x| = 10 on the result is 1 in f32.
+#[inline(always)]
+fn tanh<const FUSED: bool>(x: f32) -> f32 {
     // A comparison that NaN fails, so that NaN passes through where `f32::min` would hide it.
     let size = if x.abs() > 10.0 { 10.0 } else { x.abs() };
-    let exponent = size * (2.0 * std::f32::consts::LOG2_E);
-    let rounded = exponent + ROUND;
-    let f = exponent - (rounded - ROUND);
-    let p = 1.0 + f * (C1 + f * (C2 + f * (C3 + f * (C4 + f * (C5 + f * C6)))));
-    let exponential = p * f32::from_bits((rounded.to_bits() << 23).wrapping_add(0x3f80_0000));
-    (1.0 - 2.0 / (exponential + 1.0)).copysign(x)
+    (1.0 - 2.0 / (exp::<FUSED>(2.0 * size) + 1.0)).copysign(x)
 }
 
 #[inline(always)]
-fn tanh_body(x: &mut [f32]) {
-    x.iter_mut().for_each(|x| *x = tanh(*x));
+fn tanh_body<const FUSED: bool>(x: &mut [f32]) {
+    x.iter_mut().for_each(|x| *x = tanh::<FUSED>(*x));
 }
 
 vectorized! {
@@ -344,7 +408,106 @@ vectorized! {
     /// hyperq::nn::tanh_in_place(&mut x);
     /// assert!((x[0] - 0.5f32.tanh()).abs() < 1e-6);
     /// ```
-    pub fn tanh_in_place(x: &mut [f32]) = tanh_body
+    pub fn tanh_in_place(x: &mut [f32]) = fused tanh_body
+}
+
+/// `e^x` for `x` in `[-87, 88]`, where it is a normal number; what lies outside is moved there, and NaN
+/// stays.
+///
+/// `e^x = 2^k 2^f`: adding 1.5 * 2^23 rounds `x / ln 2` to the integer `k` in the low bits of the
+/// mantissa, from where a shift makes it an exponent. `ln 2` in two parts keeps `f ln 2` exact, and the
+/// exponential of that is its Taylor polynomial of degree 7 (relative error (ln 2 / 2)^8 / 8! = 5e-9).
+#[inline(always)]
+fn exp<const FUSED: bool>(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0;
+    /// `ln 2` to nine bits, so that its product with `k` is exact, and the rest.
+    const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+    const TAYLOR: [f32; 8] =
+        [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    let x = if x > 88.0 { 88.0 } else { x };
+    let x = if x < -87.0 { -87.0 } else { x };
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let k = rounded - ROUND;
+    let rest = multiply_add::<FUSED>(-k, LN_2[1], multiply_add::<FUSED>(-k, LN_2[0], x));
+    let power = f32::from_bits((rounded.to_bits() << 23).wrapping_add(0x3f80_0000));
+    polynomial::<FUSED, 8>(rest, TAYLOR) * power
+}
+
+#[inline(always)]
+fn exp_body<const FUSED: bool>(x: &mut [f32]) {
+    x.iter_mut().for_each(|x| *x = exp::<FUSED>(*x));
+}
+
+vectorized! {
+    /// `e^x` of every entry, to a relative error of 3e-7; `x` outside `[-87, 88]` is moved there.
+    pub(crate) fn exp_in_place(x: &mut [f32]) = fused exp_body
+}
+
+/// `(1 + r + r^2 / 3) e^-r` with `r = sqrt(5 x)`. From r = 80 on, where it is 4e-32, it stays as it is.
+#[inline(always)]
+fn matern<const FUSED: bool>(x: f32) -> f32 {
+    let r = (5.0 * x).sqrt();
+    let r = if r > 80.0 { 80.0 } else { r };
+    (1.0 + r + r * r / 3.0) * exp::<FUSED>(-r)
+}
+
+#[inline(always)]
+fn matern_body<const FUSED: bool>(x: &mut [f32]) {
+    x.iter_mut().for_each(|x| *x = matern::<FUSED>(*x));
+}
+
+vectorized! {
+    /// The Matern covariance with nu = 5/2 of squared scaled distances, in place (Rasmussen & Williams
+    /// 2006, equation 4.17), to a relative error of 1e-6.
+    pub(crate) fn matern_in_place(x: &mut [f32]) = fused matern_body
+}
+
+#[inline(always)]
+fn add_scaled_body(x: &[f32], scale: f32, into: &mut [f32]) {
+    into.iter_mut().zip(x).for_each(|(sum, x)| *sum += scale * x);
+}
+
+vectorized! {
+    /// `into <- into + scale x`
+    pub(crate) fn add_scaled(x: &[f32], scale: f32, into: &mut [f32]) = add_scaled_body
+}
+
+#[inline(always)]
+fn square_distances_body(from: f32, to: &[f32], scale: f32, into: &mut [f32]) {
+    into.iter_mut().zip(to).for_each(|(sum, to)| {
+        let d = from - to;
+        *sum += scale * (d * d);
+    });
+}
+
+vectorized! {
+    /// `into <- into + scale (from - to)^2`
+    pub(crate) fn square_distances(from: f32, to: &[f32], scale: f32, into: &mut [f32]) = square_distances_body
+}
+
+/// `log(1 - tanh(u)^2) = 2 (log 2 - |u| - log(1 + e^(-2 |u|)))`, exact where `1 - tanh(u)^2` rounds to 0.
+///
+/// `log(1 + e) = 2 artanh(s)` with `s = e / (2 + e)` in `[0, 1/3]`, by its Taylor series up to `s^13`
+/// (relative error (1/3)^14 / 15 = 1.4e-8).
+#[inline(always)]
+fn log_tanh_slope<const FUSED: bool>(u: f32) -> f32 {
+    const SERIES: [f32; 7] =
+        [2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0];
+    let size = u.abs();
+    let e = exp::<FUSED>(-2.0 * size);
+    let s = e / (2.0 + e);
+    2.0 * (std::f32::consts::LN_2 - size - s * polynomial::<FUSED, 7>(s * s, SERIES))
+}
+
+#[inline(always)]
+fn log_tanh_slopes_body<const FUSED: bool>(u: &[f32], into: &mut [f32]) {
+    u.iter().zip(into).for_each(|(u, into)| *into = log_tanh_slope::<FUSED>(*u));
+}
+
+vectorized! {
+    /// `log(1 - tanh(u)^2)` of every entry, the logarithm of the derivative of tanh, to an absolute error
+    /// of 1e-6 or, where it is larger, a relative one of 3e-7.
+    pub(crate) fn log_tanh_slopes(u: &[f32], into: &mut [f32]) = fused log_tanh_slopes_body
 }
 
 #[inline(always)]
@@ -360,13 +523,15 @@ vectorized! {
 }
 
 #[inline(always)]
-fn activate_body(z: &mut [f32], bias: &[f32], activation: Activation) {
+fn activate_body<const FUSED: bool>(z: &mut [f32], bias: &[f32], activation: Activation) {
     for row in z.chunks_exact_mut(bias.len()) {
         match activation {
             Activation::Relu => {
                 row.iter_mut().zip(bias).for_each(|(z, b)| *z = relu(*z + b));
             }
-            Activation::Tanh => row.iter_mut().zip(bias).for_each(|(z, b)| *z = tanh(*z + b)),
+            Activation::Tanh => {
+                row.iter_mut().zip(bias).for_each(|(z, b)| *z = tanh::<FUSED>(*z + b));
+            }
         }
     }
 }
@@ -379,7 +544,7 @@ fn relu(x: f32) -> f32 {
 
 vectorized! {
     /// `z <- activation(z + bias)`, row by row.
-    pub(crate) fn activate(z: &mut [f32], bias: &[f32], activation: Activation) = activate_body
+    pub(crate) fn activate(z: &mut [f32], bias: &[f32], activation: Activation) = fused activate_body
 }
 
 /// The derivative of the activation, from its value.
@@ -447,7 +612,7 @@ fn lanes(len: usize, term: impl Fn(usize) -> f32) -> f32 {
 }
 
 #[inline(always)]
-fn normalize_body(
+fn normalize_body<const FUSED: bool>(
     z: &mut [f32],
     bias: &[f32],
     [gain, shift]: [&[f32]; 2],
@@ -469,7 +634,7 @@ fn normalize_body(
         }
         match activation {
             Activation::Relu => h.iter_mut().for_each(|h| *h = relu(*h)),
-            Activation::Tanh => h.iter_mut().for_each(|h| *h = tanh(*h)),
+            Activation::Tanh => h.iter_mut().for_each(|h| *h = tanh::<FUSED>(*h)),
         }
     }
 }
@@ -479,7 +644,7 @@ vectorized! {
     /// rows and `inverse` one over each row's standard deviation, for the way back.
     pub(crate) fn normalize(
         z: &mut [f32], bias: &[f32], affine: [&[f32]; 2], inverse: &mut [f32], h: &mut [f32], activation: Activation
-    ) = normalize_body
+    ) = fused normalize_body
 }
 
 #[inline(always)]
@@ -580,6 +745,24 @@ vectorized! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_matern_covariance_is_accurate_at_all_distances() {
+        for step in 0..4000 {
+            let x = (f64::from(step) * 0.01 - 20.0).exp() as f32;
+            let r = (5.0 * f64::from(x)).sqrt();
+            let expected = (1.0 + r + r * r / 3.0) * (-r).exp();
+            let mut found = [x];
+            matern_in_place(&mut found);
+            let error = (f64::from(found[0]) - expected).abs();
+            assert!(error <= 2e-6 * expected.max(1e-30), "{x}: {} {expected}", found[0]);
+        }
+        let mut limits = [0.0, f32::INFINITY, f32::NAN];
+        matern_in_place(&mut limits);
+        assert_eq!(limits[0], 1.0);
+        assert!(limits[1] < 1e-30);
+        assert!(limits[2].is_nan());
+    }
 
     fn naive(
         [m, k, n]: [usize; 3],
@@ -702,8 +885,43 @@ mod tests {
         for (x, exact) in x.iter().zip(exact) {
             assert!((f64::from(*x) - exact).abs() <= f64::from(TANH_ERROR), "{x} {exact}");
         }
+        x.iter().for_each(|x| assert!(x.abs() <= 1.0, "{x}"));
         let mut nan = [f32::NAN];
         tanh_in_place(&mut nan);
+        assert!(nan[0].is_nan());
+        let baseline = tanh::<false>(0.7);
+        assert!((baseline - 0.7f32.tanh()).abs() < TANH_ERROR);
+    }
+
+    #[test]
+    fn exponentials_are_as_accurate_as_documented() {
+        let arguments = || (-86_999..=87_999).map(|i| i as f32 * 1e-3);
+        let mut x: Vec<f32> = arguments().collect();
+        exp_in_place(&mut x);
+        for (found, x) in x.iter().zip(arguments()) {
+            let exact = f64::from(x).exp();
+            assert!((f64::from(*found) / exact - 1.0).abs() < 3e-7, "{x}: {found} {exact}");
+            assert!((f64::from(exp::<false>(x)) / exact - 1.0).abs() < 3e-7, "{x} in the baseline");
+        }
+        let mut edges = [f32::NAN, -1e30, 1e30];
+        exp_in_place(&mut edges);
+        assert!(edges[0].is_nan() && edges[1] < 1e-37 && edges[2] > 1e38);
+    }
+
+    #[test]
+    fn the_logarithm_of_the_slope_of_tanh_is_as_accurate_as_documented() {
+        let u: Vec<f32> = (-60_000..=60_000).map(|i| i as f32 * 1e-3).collect();
+        let mut found = vec![0.0; u.len()];
+        log_tanh_slopes(&u, &mut found);
+        for (found, u) in found.iter().zip(u) {
+            // 4 / (e^u + e^-u)^2, of which the exponential of the smaller power may be lost.
+            let size = f64::from(u).abs();
+            let exact = 4f64.ln() - 2.0 * (size + (-2.0 * size).exp().ln_1p());
+            let bound = 1e-6f64.max(3e-7 * exact.abs());
+            assert!((f64::from(*found) - exact).abs() < bound, "{u}: {found} {exact}");
+        }
+        let mut nan = [0.0];
+        log_tanh_slopes(&[f32::NAN], &mut nan);
         assert!(nan[0].is_nan());
     }
 }

@@ -177,6 +177,10 @@ pub struct Workspace {
     last: Option<(usize, usize)>,
 }
 
+/// The rows that [`Network::forward_all`] takes through all layers at a time: a multiple of the rows of a
+/// tile of the products, and few enough for activations of a width of 64 to stay in the first cache.
+const READ_ROWS: usize = 48;
+
 /// The first `len` entries, after growing the buffer to hold them.
 fn first(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
@@ -281,6 +285,13 @@ impl Network {
             .map_or(start..start, |layer| start + layer.weight.start..start + layer.bias.end)
     }
 
+    /// Where the biases of a member's layers lie, from the inputs to the outputs.
+    pub(crate) fn bias_ranges(&self, member: usize) -> Vec<Range<usize>> {
+        let start = self.range(member).start;
+        let bias = |layer: &Layer| start + layer.bias.start..start + layer.bias.end;
+        self.layers.iter().map(bias).collect()
+    }
+
     /// The outputs (`rows x outputs`) of a member at `x` (`rows x inputs`).
     ///
     /// # Panics
@@ -320,16 +331,23 @@ impl Network {
         rows: usize,
         workspace: &'w mut Workspace,
     ) -> &'w [f32] {
-        let size = rows * self.shape.outputs;
+        let Self { members, shape: MlpShape { inputs, outputs, .. }, .. } = self;
+        assert_eq!(x.len(), rows * inputs, "x must be {rows} x {inputs}");
+        let size = rows * outputs;
         // Taken out and put back, so that the passes may borrow the workspace.
-        let mut outputs = std::mem::take(&mut workspace.outputs);
-        first(&mut outputs, self.members * size);
-        for (member, out) in outputs.chunks_exact_mut(size.max(1)).take(self.members).enumerate() {
-            out.copy_from_slice(self.forward(member, x, rows, workspace));
+        let mut all = std::mem::take(&mut workspace.outputs);
+        first(&mut all, members * size);
+        for member in 0..*members {
+            // Block by block, so that what a layer puts out is still in the cache when the next reads it.
+            for (block, x) in x.chunks(READ_ROWS * inputs).enumerate() {
+                let out = self.forward(member, x, x.len() / inputs, workspace);
+                all[member * size + block * READ_ROWS * outputs..][..out.len()]
+                    .copy_from_slice(out);
+            }
         }
         workspace.last = None;
-        workspace.outputs = outputs;
-        &workspace.outputs[..self.members * size]
+        workspace.outputs = all;
+        &workspace.outputs[..members * size]
     }
 
     /// The outputs (`rows x outputs`) of a member at inputs `[shared | own]`, where the first part is
@@ -366,12 +384,47 @@ impl Network {
         &workspace.activations[block(&self.layers, self.layers.len() - 1, rows)]
     }
 
+    /// Forgets all rows of the last [`Self::forward`] with this workspace but those that are asked for, and
+    /// returns how many are left, for a loss that depends on no other. [`Self::backward`] then takes and
+    /// gives the rows that are left, in their order.
+    ///
+    /// # Panics
+    ///
+    /// Where the workspace holds no such pass.
+    pub fn keep(&self, workspace: &mut Workspace, asked_for: impl Fn(usize) -> bool) -> usize {
+        let (member, rows) = workspace.last.expect("the workspace must hold a forward pass");
+        let left = (0..rows).filter(|row| asked_for(*row)).count();
+        if left == rows {
+            return rows;
+        }
+        let Workspace { activations, normalized, inverse, .. } = workspace;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let width = layer.outputs;
+            let old = block(&self.layers, index, rows).start;
+            let mut new = block(&self.layers, index, left).start;
+            let mut inverses = index * left;
+            for row in (0..rows).filter(|row| asked_for(*row)) {
+                let from = old + row * width..old + (row + 1) * width;
+                activations.copy_within(from.clone(), new);
+                if layer.norm.is_some() {
+                    normalized.copy_within(from, new);
+                    inverse[inverses] = inverse[index * rows + row];
+                    inverses += 1;
+                }
+                new += width;
+            }
+        }
+        workspace.last = Some((member, left));
+        left
+    }
+
     /// The gradients of a loss, from `d_outputs` (`rows x outputs`), its gradient at the outputs of the
     /// last [`Self::forward`] of this `member` at the same `x` and parameters with this workspace.
     ///
-    /// With `d_params` (as long as [`Self::params`]) the member's part of it is overwritten; with
-    /// `d_inputs` (`rows x inputs`) the gradient at `x` is written there. What is not asked for is
-    /// not computed.
+    /// With `d_params` (as long as [`Self::params`]) the member's part of it is overwritten. With
+    /// `d_inputs` (`rows x j`, `j <= inputs`) the gradient at the last `j` numbers of every row of `x` is
+    /// written there: at all, or at the action beside a state. What is not asked for is not computed, and
+    /// `x` is read for `d_params` only.
     ///
     /// # Panics
     ///
@@ -392,7 +445,9 @@ impl Network {
             Some((member, rows)),
             "the workspace must hold the forward pass of this member and these rows"
         );
-        assert_eq!(x.len(), rows * self.shape.inputs, "x must be rows x inputs");
+        if d_params.is_some() {
+            assert_eq!(x.len(), rows * self.shape.inputs, "x must be rows x inputs");
+        }
         assert_eq!(d_outputs.len(), rows * self.shape.outputs, "d_outputs must be rows x outputs");
         let range = self.range(member);
         let mut d_params = d_params.map(|d| {
@@ -446,11 +501,16 @@ impl Network {
         }
         if let Some(d) = d_inputs {
             let layer = &self.layers[0];
-            assert_eq!(d.len(), x.len(), "d_inputs must be rows x inputs");
+            let last = d.len() / rows.max(1);
+            assert!(
+                d.len() == rows * last && last <= layer.inputs,
+                "d_inputs must be rows x at most {}",
+                layer.inputs
+            );
             kernel::product_transposed_right(
-                [rows, layer.outputs, layer.inputs],
+                [rows, layer.outputs, last],
                 &ahead[..rows * layer.outputs],
-                &params[layer.weight.clone()],
+                &params[layer.weight.clone()][(layer.inputs - last) * layer.outputs..],
                 d,
                 panel,
             );

@@ -8,7 +8,7 @@
 //! Every sum runs over `p = 0, 1, ...` one after the other, so that a row of a product has the same bits
 //! whatever rows stand beside it, and for every width of vectors that has a fused multiply-add.
 
-use super::kernel::{Mode, Simd};
+use super::kernel::{Mode, SIDE, Simd};
 
 /// The most rows of a panel: 256 x 16 numbers are 16 KiB, half of a first cache.
 const DEPTH: usize = 256;
@@ -244,7 +244,7 @@ fn tiles<S: Simd, const V: usize, const W: usize>(
                 let right = b.chunks_exact(n).map(|row| array::<W>(&row[j..]));
                 all_rows::<S, V, W>(simd, factors, block, right, c, tile);
             } else {
-                pack(factors, block, &mut panel[..depth]);
+                pack(simd, factors, block, &mut panel[..depth]);
                 all_rows::<S, V, W>(simd, factors, block, panel[..depth].iter(), c, tile);
             }
         }
@@ -257,13 +257,24 @@ fn array<const W: usize>(slice: &[f32]) -> &[f32; W] {
     slice.first_chunk().expect("the slice is as long as the array")
 }
 
+/// The first entries of a slice that is known to have them, to be changed.
+#[inline(always)]
+fn array_mut<const W: usize>(slice: &mut [f32]) -> &mut [f32; W] {
+    slice.first_chunk_mut().expect("the slice is as long as the array")
+}
+
 /// Copies a block of the right factor, filled up with zeros, into a panel.
 #[inline(always)]
-fn pack<const W: usize>(factors: Factors<'_>, block: Block, panel: &mut [[f32; W]]) {
+fn pack<S: Simd, const W: usize>(
+    simd: S,
+    factors: Factors<'_>,
+    block: Block,
+    panel: &mut [[f32; W]],
+) {
     let Factors { form, size: [_, k, n], b, .. } = factors;
     let Block { first, j, width, .. } = block;
     if form == Form::TransposedRight {
-        return pack_transposed(&b[j * k..(j + width) * k], k, first, panel);
+        return pack_transposed(simd, &b[j * k..(j + width) * k], k, first, panel);
     }
     for (to, row) in panel.iter_mut().zip(b[first * n..].chunks_exact(n)) {
         if width == W {
@@ -278,8 +289,13 @@ fn pack<const W: usize>(factors: Factors<'_>, block: Block, panel: &mut [[f32; W
 /// Copies columns `first..` of the rows of `b` into a panel: each row becomes a column, what has no row
 /// becomes zero. Squares of eight rows and columns go through registers.
 #[inline(always)]
-fn pack_transposed<const W: usize>(b: &[f32], k: usize, first: usize, panel: &mut [[f32; W]]) {
-    const SIDE: usize = 8;
+fn pack_transposed<S: Simd, const W: usize>(
+    simd: S,
+    b: &[f32],
+    k: usize,
+    first: usize,
+    panel: &mut [[f32; W]],
+) {
     let depth = panel.len();
     let row = |w: usize| &b[w * k + first..][..depth];
     let rows = b.len() / k;
@@ -288,16 +304,8 @@ fn pack_transposed<const W: usize>(b: &[f32], k: usize, first: usize, panel: &mu
         let rows: [&[f32]; SIDE] = std::array::from_fn(|q| row(w + q));
         let (squares, rest) = panel.as_chunks_mut::<SIDE>();
         for (index, square) in squares.iter_mut().enumerate() {
-            let mut from = [[0.0f32; SIDE]; SIDE];
-            for q in 0..SIDE {
-                from[q] = *array(&rows[q][index * SIDE..]);
-            }
-            for p in 0..SIDE {
-                let to = &mut square[p][w..w + SIDE];
-                for q in 0..SIDE {
-                    to[q] = from[q][p];
-                }
-            }
+            let from = rows.map(|row| array(&row[index * SIDE..]));
+            simd.transpose(from, square.each_mut().map(|row| array_mut(&mut row[w..])));
         }
         let done = depth - rest.len();
         for (p, to) in rest.iter_mut().enumerate() {
@@ -371,7 +379,7 @@ fn some_rows<'a, S: Simd, const R: usize, const V: usize, const W: usize>(
     let c = &mut c[i * n + j..];
     if block.width == W {
         for r in 0..R {
-            let row: &mut [f32; W] = c[r * n..].first_chunk_mut().expect("the row is as long");
+            let row: &mut [f32; W] = array_mut(&mut c[r * n..]);
             for v in 0..V {
                 let place = &mut row[v * S::LANES..];
                 let sum = match block.add {

@@ -1,10 +1,12 @@
 //! Optimizers: whatever proposes configurations and learns from what came out.
 
+mod continuous_q;
 mod grid;
 mod random;
 mod rl;
 mod sobol;
 
+pub use continuous_q::{ContinuousQ, ContinuousQSearch, DesignSize};
 pub use grid::{GridOrder, GridSearch};
 pub use random::RandomSearch;
 pub use rl::{Design, Discrete, Reinforced};

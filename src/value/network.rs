@@ -358,9 +358,8 @@ impl Networks {
         self.next_values(member, true, &mut values);
         if self.config.double {
             self.next_values(member, false, &mut judged);
-        } else {
-            judged.clone_from(&values);
         }
+        let judge = if self.config.double { &judged } else { &values };
         let discount = self.setting.discount;
         let width = self.values_per_row();
         into.clear();
@@ -372,7 +371,7 @@ impl Networks {
                 let allowed = |place: &usize| width == 1 || next.allowed.contains(place % width);
                 let best = places
                     .filter(allowed)
-                    .reduce(|best, place| if judged[place] > judged[best] { place } else { best });
+                    .reduce(|best, place| if judge[place] > judge[best] { place } else { best });
                 let value = best.map_or(0.0, |place| values[place]);
                 target += discount.powi(transition.trials.len() as i32) * value;
             }
@@ -402,12 +401,11 @@ impl Networks {
         let outputs = network.shape().outputs;
         let (dueling, inputs) = (self.config.dueling, &scratch.next_inputs);
         let q = network.forward(member, inputs, rows, &mut scratch.workspace);
-        q.chunks_exact(outputs).for_each(|row| push_action_values(row, dueling, into));
+        push_rows(q, outputs, dueling, into);
         if let Some(prior) = &self.prior {
             let p = prior.forward(member, inputs, rows, &mut scratch.workspace);
             scratch.prior_values.clear();
-            p.chunks_exact(outputs)
-                .for_each(|row| push_action_values(row, dueling, &mut scratch.prior_values));
+            push_rows(p, outputs, dueling, &mut scratch.prior_values);
             add_scaled(into, &scratch.prior_values, self.diversity.prior_scale);
         }
     }
@@ -490,6 +488,15 @@ fn push_action_values(outputs: &[f32], dueling: bool, into: &mut Vec<f32>) {
         into.extend(advantages.iter().map(|a| value + a - mean));
     } else {
         into.extend_from_slice(outputs);
+    }
+}
+
+/// [`push_action_values`] of many rows.
+fn push_rows(rows: &[f32], outputs: usize, dueling: bool, into: &mut Vec<f32>) {
+    if dueling {
+        rows.chunks_exact(outputs).for_each(|row| push_action_values(row, dueling, into));
+    } else {
+        into.extend_from_slice(rows);
     }
 }
 
