@@ -4,13 +4,20 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::QLearning;
+use crate::agent::{ActorCriticConfig, Ddpg, QLearning, Sac, Td3};
 use crate::error::{Error, Result};
-use crate::explore::{EpsilonGreedy, Exploration, Greedy, Softmax, Thompson, Ucb};
-use crate::mdp::{FramingConfig, Refine, Reward, Select};
-use crate::optimizer::{
-    Design, Discrete, GridOrder, GridSearch, Optimizer, Problem, RandomSearch, SobolSearch,
+use crate::explore::{EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb};
+use crate::mdp::{
+    ActionEncoding, ContinuousFramingConfig, ContinuousRefine, ContinuousSelect, FramingConfig,
+    Refine, Reward, Select,
 };
+use crate::nn::Activation;
+use crate::noise::{Gaussian, NoiseConfig, OrnsteinUhlenbeck, ParameterNoise};
+use crate::optimizer::{
+    Acting, ActionCandidates, Continuous, Design, Discrete, Dyna, GridOrder, GridSearch, Optimizer,
+    Problem, RandomSearch, SobolSearch,
+};
+use crate::replay::ReplayConfig;
 use crate::space::GridSize;
 use crate::streams::Streams;
 use crate::value::{DeepQ, Ensemble, Table, ValueConfig};
@@ -35,6 +42,8 @@ pub enum Strategy {
     },
     /// Q-learning over a grid.
     Q(Box<Discrete>),
+    /// An actor-critic agent over the unit cube.
+    ActorCritic(Box<Continuous>),
 }
 
 /// What a registered strategy works on.
@@ -80,6 +89,7 @@ static REGISTRY: LazyLock<Vec<Registered>> = LazyLock::new(|| {
     ]
     .into_iter()
     .chain(discrete())
+    .chain(continuous())
     .collect()
 });
 
@@ -140,6 +150,220 @@ fn registered(framing: FramingConfig, value: ValueConfig, exploration: Explorati
     }
 }
 
+/// The actor-critic agents that tune: a telling choice of framing x agent x exploration. The rest is
+/// reached through settings.
+fn continuous() -> impl Iterator<Item = Registered> {
+    let agents = ["ddpg", "td3", "sac"].map(tuned);
+    let [ddpg, td3, sac] = agents.clone();
+    let select = || ContinuousFramingConfig::Select(ContinuousSelect::default());
+    let refine = || ContinuousFramingConfig::Refine(ContinuousRefine::default());
+    let mut all = Vec::new();
+    let mut add = |name: &str, summary: &str, continuous: Continuous| {
+        all.push(Registered {
+            name: name.to_owned(),
+            kind: Kind::Continuous,
+            summary: summary.to_owned(),
+            strategy: Strategy::ActorCritic(Box::new(continuous)),
+        });
+    };
+    let noise = |name: &str| match name {
+        "gaussian" => NoiseConfig::Gaussian(Gaussian { sigma: NOISE }),
+        "parameter" => NoiseConfig::Parameter(ParameterNoise::default()),
+        _ => NoiseConfig::OrnsteinUhlenbeck(OrnsteinUhlenbeck { theta: 0.15, sigma: NOISE }),
+    };
+    let noisy = |agent: &ActorCriticConfig, name: &str| {
+        let normalized = name == "parameter";
+        match agent.clone() {
+            ActorCriticConfig::Ddpg(ddpg) => ActorCriticConfig::Ddpg(Ddpg {
+                noise: noise(name),
+                actor_layer_norm: normalized,
+                ..ddpg
+            }),
+            ActorCriticConfig::Td3(td3) => ActorCriticConfig::Td3(Td3 {
+                noise: noise(name),
+                actor_layer_norm: normalized,
+                ..td3
+            }),
+            sac @ ActorCriticConfig::Sac(_) => sac,
+        }
+    };
+    for (agent, name, framing) in [
+        (&ddpg, "gaussian", select()),
+        (&ddpg, "ornstein-uhlenbeck", refine()),
+        (&td3, "gaussian", select()),
+        (&td3, "parameter", select()),
+        (&td3, "gaussian", refine()),
+        (&sac, "policy", select()),
+        (&sac, "policy", refine()),
+    ] {
+        add(
+            &format!("{}-{}-{name}", agent.name(), framing.name()),
+            &format!("{}; {}; {}", words(agent), framing_words(&framing), exploring(name)),
+            Continuous { framing, agent: noisy(agent, name), ..base(agent.clone()) },
+        );
+    }
+    let policies = [
+        Exploration::Greedy(Greedy::default()),
+        Exploration::EpsilonGreedy(EpsilonGreedy::default()),
+        Exploration::Softmax(Softmax::default()),
+        Exploration::Ucb(Ucb::default()),
+        Exploration::Thompson(Thompson::default()),
+    ];
+    let over_candidates = |exploration: &Exploration| Acting::Candidates {
+        exploration: exploration.clone(),
+        candidates: ActionCandidates::default(),
+    };
+    for (agent, exploration, framing) in policies
+        .iter()
+        .map(|exploration| (&td3, exploration, select()))
+        .chain([(&ddpg, &policies[0], select()), (&sac, &policies[3], select())])
+        .chain([(&td3, &policies[3], refine())])
+    {
+        let policy = exploration.name();
+        add(
+            &format!("{}-{}-{policy}", agent.name(), framing.name()),
+            &format!(
+                "{}; {}; {policy} over candidate actions",
+                words(agent),
+                framing_words(&framing)
+            ),
+            Continuous {
+                framing,
+                agent: ensemble(agent),
+                acting: over_candidates(exploration),
+                ..base(agent.clone())
+            },
+        );
+    }
+    add(
+        "td3-dyna-gaussian",
+        "TD3; select a configuration; Gaussian noise; imagined trials of a learned model",
+        Continuous {
+            agent: noisy(&td3, "gaussian"),
+            dyna: Some(Dyna::default()),
+            ..base(td3.clone())
+        },
+    );
+    add(
+        "td3-dyna-ucb",
+        "TD3; select a configuration; ucb over candidate actions; imagined trials of a learned model",
+        Continuous {
+            agent: ensemble(&td3),
+            acting: over_candidates(&policies[3]),
+            dyna: Some(Dyna::default()),
+            ..base(td3.clone())
+        },
+    );
+    for agent in [
+        ActorCriticConfig::Ddpg(Ddpg::default()),
+        ActorCriticConfig::Td3(Td3::default()),
+        ActorCriticConfig::Sac(Sac::default()),
+    ] {
+        add(
+            &format!("{}-textbook", agent.name()),
+            &format!("{} with its paper's settings and one update a trial", words(&agent)),
+            Continuous { updates_per_trial: 1, ..base(agent) },
+        );
+    }
+    all.into_iter()
+}
+
+/// How much the agents' noise disturbs actions: widely at first, hardly after a hundred trials.
+const NOISE: Schedule = Schedule::Exponential { from: 0.5, to: 0.02, trials: 100 };
+
+/// An agent that selects configurations, acting by itself.
+fn base(agent: ActorCriticConfig) -> Continuous {
+    Continuous {
+        framing: ContinuousFramingConfig::Select(ContinuousSelect::default()),
+        encoding: ActionEncoding::default(),
+        reward: Reward::default(),
+        agent,
+        acting: Acting::Agent,
+        discount: 0.0,
+        replay: ReplayConfig::default(),
+        updates_per_trial: 40,
+        design_trials: None,
+        dyna: None,
+    }
+}
+
+/// The settings of an agent for studies of some tens of trials: small smooth networks that learn fast.
+fn tuned(name: &str) -> ActorCriticConfig {
+    let (hidden, activation, batch) = (vec![64, 64], Activation::Tanh, 64);
+    match name {
+        "ddpg" => ActorCriticConfig::Ddpg(Ddpg {
+            hidden,
+            activation,
+            batch,
+            actor_learning_rate: 1e-3,
+            critic_learning_rate: 3e-3,
+            weight_decay: 1e-4,
+            tau: 5e-2,
+            ..Ddpg::default()
+        }),
+        "td3" => ActorCriticConfig::Td3(Td3 {
+            hidden,
+            activation,
+            batch,
+            actor_learning_rate: 1e-3,
+            critic_learning_rate: 3e-3,
+            weight_decay: 1e-4,
+            tau: 5e-2,
+            ..Td3::default()
+        }),
+        _ => ActorCriticConfig::Sac(Sac {
+            hidden,
+            activation,
+            batch,
+            actor_learning_rate: 1e-3,
+            critic_learning_rate: 3e-3,
+            temperature_learning_rate: 1e-3,
+            weight_decay: 1e-4,
+            tau: 5e-2,
+            initial_temperature: 0.1,
+            ..Sac::default()
+        }),
+    }
+}
+
+/// The agent with an ensemble of critics, where it is to know how sure they are.
+fn ensemble(agent: &ActorCriticConfig) -> ActorCriticConfig {
+    let (critics, prior_scale, bootstrap) = (6, 0.3, 0.8);
+    match agent.clone() {
+        ddpg @ ActorCriticConfig::Ddpg(_) => ddpg,
+        ActorCriticConfig::Td3(td3) => {
+            ActorCriticConfig::Td3(Td3 { critics, prior_scale, bootstrap, ..td3 })
+        }
+        ActorCriticConfig::Sac(sac) => {
+            ActorCriticConfig::Sac(Sac { critics, prior_scale, bootstrap, ..sac })
+        }
+    }
+}
+
+fn words(agent: &ActorCriticConfig) -> &'static str {
+    match agent {
+        ActorCriticConfig::Ddpg(_) => "DDPG",
+        ActorCriticConfig::Td3(_) => "TD3",
+        ActorCriticConfig::Sac(_) => "SAC",
+    }
+}
+
+fn framing_words(framing: &ContinuousFramingConfig) -> &'static str {
+    match framing {
+        ContinuousFramingConfig::Select(_) => "select a configuration",
+        ContinuousFramingConfig::Refine(_) => "move from the best configuration",
+    }
+}
+
+fn exploring(name: &str) -> &'static str {
+    match name {
+        "gaussian" => "Gaussian noise",
+        "parameter" => "noise on the actor's weights",
+        "policy" => "drawn from its policy",
+        _ => "Ornstein-Uhlenbeck noise",
+    }
+}
+
 /// Every registered strategy.
 pub fn registry() -> &'static [Registered] {
     &REGISTRY
@@ -187,6 +411,7 @@ impl Strategy {
             Self::Sobol {} => Box::new(SobolSearch),
             Self::Grid { order, size } => Box::new(GridSearch::new(problem.grid(*size)?, *order)),
             Self::Q(discrete) => Box::new(discrete.build(problem, streams)?),
+            Self::ActorCritic(continuous) => Box::new(continuous.build(problem, streams)?),
         })
     }
 }

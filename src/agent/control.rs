@@ -64,6 +64,21 @@ impl ControlBatch {
         self.weights.push(weight);
     }
 
+    /// Adds a row of another batch, whose states and actions must have the same lengths.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn copy(&mut self, other: &Self, row: usize) {
+        let rows = other.rows();
+        let (width, states) = (other.inputs.len() / rows, other.next_states.len() / rows);
+        self.inputs.extend_from_slice(&other.inputs[row * width..][..width]);
+        self.rewards.push(other.rewards[row]);
+        self.next_states.extend_from_slice(&other.next_states[row * states..][..states]);
+        self.discounts.push(other.discounts[row]);
+        self.weights.push(other.weights[row]);
+    }
+
     /// Panics unless there is a row and every array has the length that goes with it.
     pub(super) fn assert_fits(&self, states: usize, actions: usize) {
         let rows = self.rows();
@@ -122,9 +137,10 @@ pub trait ActorCritic: Persist + Send {
     /// `critics x rows` numbers.
     fn values(&mut self, inputs: &[f32], rows: usize, into: &mut Vec<f32>);
 
-    /// The gradient at the actions of the smallest critic's value, for `rows` of `[state | action]`:
-    /// overwrites `into` with `rows x actions` numbers.
-    fn value_gradient(&mut self, inputs: &[f32], rows: usize, into: &mut Vec<f32>);
+    /// The gradient at the actions of a weighted sum of all values of `rows` of `[state | action]`, with
+    /// one weight for each value ([`Self::values`] has their order): overwrites `into` with
+    /// `rows x actions` numbers.
+    fn gradient(&mut self, inputs: &[f32], rows: usize, weights: &[f32], into: &mut Vec<f32>);
 }
 
 /// An actor-critic agent and its settings, as plain data.
@@ -200,6 +216,8 @@ pub(super) struct Common<'a> {
     pub gradient_clip: Option<f32>,
     pub tau: f32,
     pub batch: usize,
+    pub prior_scale: f32,
+    pub bootstrap: f32,
 }
 
 impl Common<'_> {
@@ -222,6 +240,10 @@ impl Common<'_> {
         }
         if self.batch == 0 {
             return Err(Error::setting(self.owner, "batch", "at least 1", 0));
+        }
+        at_least_0(self.owner, "prior-scale", self.prior_scale)?;
+        if !(self.bootstrap > 0.0 && self.bootstrap <= 1.0) {
+            return Err(Error::setting(self.owner, "bootstrap", "in (0, 1]", self.bootstrap));
         }
         Ok(())
     }
@@ -248,7 +270,7 @@ pub(super) fn adam(learning_rate: f32, clip_norm: Option<f32>, len: usize) -> Re
 
 /// Reads Adam back; what it refuses is a damaged snapshot and not a setting. The number of steps is
 /// also the number of updates, which must not overflow.
-pub(super) fn load_adam(adam: &mut Adam, at: &str, snapshot: &Snapshot) -> Result<()> {
+pub(crate) fn load_adam(adam: &mut Adam, at: &str, snapshot: &Snapshot) -> Result<()> {
     adam.load(at, snapshot).map_err(|error| match error {
         Error::Setting { .. } => Error::snapshot(at, error.to_string()),
         other => other,

@@ -61,6 +61,11 @@ pub struct Ddpg {
     pub tau: f32,
     /// The most transitions of an update.
     pub batch: usize,
+    /// The weight of a fixed random network that is added to each critic (Osband, Aslanides & Cassirer
+    /// 2018), at least 0; 0 for none. It keeps critics apart where there are no transitions.
+    pub prior_scale: f32,
+    /// The probability that a critic sees a transition of a batch, in `(0, 1]`.
+    pub bootstrap: f32,
     /// The initial weights of the last layers are uniform in plus and minus this, above 0.
     pub final_init: f32,
     /// The exploration.
@@ -81,6 +86,8 @@ impl Default for Ddpg {
             gradient_clip: None,
             tau: 1e-3,
             batch: 64,
+            prior_scale: 0.0,
+            bootstrap: 1.0,
             final_init: 3e-3,
             noise: NoiseConfig::OrnsteinUhlenbeck(OrnsteinUhlenbeck::default()),
         }
@@ -105,6 +112,8 @@ impl Ddpg {
             gradient_clip: self.gradient_clip,
             tau: self.tau,
             batch: self.batch,
+            prior_scale: self.prior_scale,
+            bootstrap: self.bootstrap,
         }
         .check()?;
         above_0(OWNER, "final-init", self.final_init)?;
@@ -137,6 +146,8 @@ impl Ddpg {
             gradient_clip: self.gradient_clip,
             tau: self.tau,
             coefficient: 1.0,
+            prior_scale: self.prior_scale,
+            bootstrap: self.bootstrap,
         };
         let plan = Plan {
             critics,

@@ -73,6 +73,11 @@ pub struct Sac {
     pub tau: f32,
     /// The most transitions of an update.
     pub batch: usize,
+    /// The weight of a fixed random network that is added to each critic (Osband, Aslanides & Cassirer
+    /// 2018), at least 0; 0 for none. It keeps critics apart where there are no transitions.
+    pub prior_scale: f32,
+    /// The probability that a critic sees a transition of a batch, in `(0, 1]`.
+    pub bootstrap: f32,
     /// The temperature alpha at the beginning, in `[1e-30, 1e30]`.
     pub initial_temperature: f32,
     /// The entropy H that the temperature aims at, in nats; minus the number of actions where it is not
@@ -95,6 +100,8 @@ impl Default for Sac {
             gradient_clip: None,
             tau: 5e-3,
             batch: 256,
+            prior_scale: 0.0,
+            bootstrap: 1.0,
             initial_temperature: 1.0,
             target_entropy: None,
         }
@@ -119,6 +126,8 @@ impl Sac {
             gradient_clip: self.gradient_clip,
             tau: self.tau,
             batch: self.batch,
+            prior_scale: self.prior_scale,
+            bootstrap: self.bootstrap,
         }
         .check()?;
         above_0(OWNER, "temperature-learning-rate", self.temperature_learning_rate)?;
@@ -167,12 +176,14 @@ impl Sac {
             gradient_clip: self.gradient_clip,
             tau: self.tau,
             coefficient: 0.5,
+            prior_scale: self.prior_scale,
+            bootstrap: self.bootstrap,
         };
         let len = actor.params().len();
         Ok(SacAgent {
             actor,
             adam: adam(self.actor_learning_rate, self.gradient_clip, len)?,
-            critics: Critics::new(&design, &mut streams.at("agent/critics", 0))?,
+            critics: Critics::new(&design, streams, &mut streams.at("agent/critics", 0))?,
             log_temperature: self.initial_temperature.ln(),
             temperature_adam: adam(self.temperature_learning_rate, None, 1)?,
             target_entropy: self.target_entropy.unwrap_or(-(actions as f32)),
@@ -361,6 +372,7 @@ impl ActorCritic for SacAgent {
         let count = 2 * batch.rows() * self.actions();
         noise.clear();
         noise.extend((0..count).map(|_| -> f32 { StandardNormal.sample(rng) }));
+        self.critics.draw_seen(batch.rows(), rng);
         let losses = self.step(batch, &noise);
         self.scratch.noise = noise;
         losses
@@ -379,9 +391,9 @@ impl ActorCritic for SacAgent {
         into.extend_from_slice(self.critics.values(inputs, rows));
     }
 
-    fn value_gradient(&mut self, inputs: &[f32], rows: usize, into: &mut Vec<f32>) {
+    fn gradient(&mut self, inputs: &[f32], rows: usize, weights: &[f32], into: &mut Vec<f32>) {
         into.clear();
-        into.extend_from_slice(self.critics.slope(Climb::Smallest, inputs, rows).1);
+        into.extend_from_slice(self.critics.weighted_slope(inputs, rows, weights));
     }
 }
 

@@ -65,6 +65,11 @@ pub struct Td3 {
     pub tau: f32,
     /// The most transitions of an update.
     pub batch: usize,
+    /// The weight of a fixed random network that is added to each critic (Osband, Aslanides & Cassirer
+    /// 2018), at least 0; 0 for none. It keeps critics apart where there are no transitions.
+    pub prior_scale: f32,
+    /// The probability that a critic sees a transition of a batch, in `(0, 1]`.
+    pub bootstrap: f32,
     /// The updates of the critics for one of the actor and the targets, at least 1.
     pub policy_delay: u64,
     /// The standard deviation of the noise on the target's action, at least 0.
@@ -89,6 +94,8 @@ impl Default for Td3 {
             gradient_clip: None,
             tau: 5e-3,
             batch: 100,
+            prior_scale: 0.0,
+            bootstrap: 1.0,
             policy_delay: 2,
             target_noise: 0.2,
             target_noise_clip: 0.5,
@@ -115,6 +122,8 @@ impl Td3 {
             gradient_clip: self.gradient_clip,
             tau: self.tau,
             batch: self.batch,
+            prior_scale: self.prior_scale,
+            bootstrap: self.bootstrap,
         }
         .check()?;
         if self.policy_delay == 0 {
@@ -150,6 +159,8 @@ impl Td3 {
             gradient_clip: self.gradient_clip,
             tau: self.tau,
             coefficient: 1.0,
+            prior_scale: self.prior_scale,
+            bootstrap: self.bootstrap,
         };
         let plan = Plan {
             critics,

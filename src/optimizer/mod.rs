@@ -1,10 +1,12 @@
 //! Optimizers: whatever proposes configurations and learns from what came out.
 
+mod actor_critic;
 mod grid;
 mod random;
 mod rl;
 mod sobol;
 
+pub use actor_critic::{Acting, ActionCandidates, ActorCriticSearch, Continuous, Dyna};
 pub use grid::{GridOrder, GridSearch};
 pub use random::RandomSearch;
 pub use rl::{Design, Discrete, Reinforced};
