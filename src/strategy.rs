@@ -8,16 +8,14 @@ use crate::agent::{ActorCriticConfig, Ddpg, QLearning, Sac, Td3};
 use crate::error::{Error, Result};
 use crate::explore::{EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb};
 use crate::mdp::{
-    ActionEncoding, ContinuousFramingConfig, ContinuousRefine, ContinuousSelect, FramingConfig,
-    Refine, Reward, Select,
+    ContinuousFramingConfig, ContinuousRefine, ContinuousSelect, FramingConfig, Refine, Reward,
+    Select,
 };
-use crate::nn::Activation;
 use crate::noise::{Gaussian, NoiseConfig, OrnsteinUhlenbeck, ParameterNoise};
 use crate::optimizer::{
     Acting, ActionCandidates, Continuous, Design, Discrete, Dyna, GridOrder, GridSearch, Optimizer,
     Problem, RandomSearch, SobolSearch,
 };
-use crate::replay::ReplayConfig;
 use crate::space::GridSize;
 use crate::streams::Streams;
 use crate::value::{DeepQ, Ensemble, Table, ValueConfig};
@@ -153,8 +151,8 @@ fn registered(framing: FramingConfig, value: ValueConfig, exploration: Explorati
 /// The actor-critic agents that tune: a telling choice of framing x agent x exploration. The rest is
 /// reached through settings.
 fn continuous() -> impl Iterator<Item = Registered> {
-    let agents = ["ddpg", "td3", "sac"].map(tuned);
-    let [ddpg, td3, sac] = agents.clone();
+    let [ddpg, td3, sac]: [ActorCriticConfig; 3] =
+        [Ddpg::tuned().into(), Td3::tuned().into(), Sac::tuned().into()];
     let select = || ContinuousFramingConfig::Select(ContinuousSelect::default());
     let refine = || ContinuousFramingConfig::Refine(ContinuousRefine::default());
     let mut all = Vec::new();
@@ -163,13 +161,16 @@ fn continuous() -> impl Iterator<Item = Registered> {
             name: name.to_owned(),
             kind: Kind::Continuous,
             summary: summary.to_owned(),
-            strategy: Strategy::ActorCritic(Box::new(continuous)),
+            strategy: continuous.into(),
         });
     };
     let noise = |name: &str| match name {
-        "gaussian" => NoiseConfig::Gaussian(Gaussian { sigma: NOISE }),
+        "gaussian" => NoiseConfig::Gaussian(Gaussian { sigma: Schedule::FADING }),
         "parameter" => NoiseConfig::Parameter(ParameterNoise::default()),
-        _ => NoiseConfig::OrnsteinUhlenbeck(OrnsteinUhlenbeck { theta: 0.15, sigma: NOISE }),
+        _ => NoiseConfig::OrnsteinUhlenbeck(OrnsteinUhlenbeck {
+            theta: 0.15,
+            sigma: Schedule::FADING,
+        }),
     };
     let noisy = |agent: &ActorCriticConfig, name: &str| {
         let normalized = name == "parameter";
@@ -199,7 +200,7 @@ fn continuous() -> impl Iterator<Item = Registered> {
         add(
             &format!("{}-{}-{name}", agent.name(), framing.name()),
             &format!("{}; {}; {}", words(agent), framing_words(&framing), exploring(name)),
-            Continuous { framing, agent: noisy(agent, name), ..base(agent.clone()) },
+            Continuous { framing, agent: noisy(agent, name), ..Continuous::of(agent.clone()) },
         );
     }
     let policies = [
@@ -231,7 +232,7 @@ fn continuous() -> impl Iterator<Item = Registered> {
                 framing,
                 agent: ensemble(agent),
                 acting: over_candidates(exploration),
-                ..base(agent.clone())
+                ..Continuous::of(agent.clone())
             },
         );
     }
@@ -241,7 +242,7 @@ fn continuous() -> impl Iterator<Item = Registered> {
         Continuous {
             agent: noisy(&td3, "gaussian"),
             dyna: Some(Dyna::default()),
-            ..base(td3.clone())
+            ..Continuous::of(td3.clone())
         },
     );
     add(
@@ -251,7 +252,7 @@ fn continuous() -> impl Iterator<Item = Registered> {
             agent: ensemble(&td3),
             acting: over_candidates(&policies[3]),
             dyna: Some(Dyna::default()),
-            ..base(td3.clone())
+            ..Continuous::of(td3.clone())
         },
     );
     for agent in [
@@ -262,68 +263,10 @@ fn continuous() -> impl Iterator<Item = Registered> {
         add(
             &format!("{}-textbook", agent.name()),
             &format!("{} with its paper's settings and one update a trial", words(&agent)),
-            Continuous { updates_per_trial: 1, ..base(agent) },
+            Continuous { updates_per_trial: 1, ..Continuous::of(agent) },
         );
     }
     all.into_iter()
-}
-
-/// How much the agents' noise disturbs actions: widely at first, hardly after a hundred trials.
-const NOISE: Schedule = Schedule::Exponential { from: 0.5, to: 0.02, trials: 100 };
-
-/// An agent that selects configurations, acting by itself.
-fn base(agent: ActorCriticConfig) -> Continuous {
-    Continuous {
-        framing: ContinuousFramingConfig::Select(ContinuousSelect::default()),
-        encoding: ActionEncoding::default(),
-        reward: Reward::default(),
-        agent,
-        acting: Acting::Agent,
-        discount: 0.0,
-        replay: ReplayConfig::default(),
-        updates_per_trial: 40,
-        design_trials: None,
-        dyna: None,
-    }
-}
-
-/// The settings of an agent for studies of some tens of trials: small smooth networks that learn fast.
-fn tuned(name: &str) -> ActorCriticConfig {
-    let (hidden, activation, batch) = (vec![64, 64], Activation::Tanh, 64);
-    match name {
-        "ddpg" => ActorCriticConfig::Ddpg(Ddpg {
-            hidden,
-            activation,
-            batch,
-            actor_learning_rate: 1e-3,
-            critic_learning_rate: 3e-3,
-            weight_decay: 1e-4,
-            tau: 5e-2,
-            ..Ddpg::default()
-        }),
-        "td3" => ActorCriticConfig::Td3(Td3 {
-            hidden,
-            activation,
-            batch,
-            actor_learning_rate: 1e-3,
-            critic_learning_rate: 3e-3,
-            weight_decay: 1e-4,
-            tau: 5e-2,
-            ..Td3::default()
-        }),
-        _ => ActorCriticConfig::Sac(Sac {
-            hidden,
-            activation,
-            batch,
-            actor_learning_rate: 1e-3,
-            critic_learning_rate: 3e-3,
-            temperature_learning_rate: 1e-3,
-            weight_decay: 1e-4,
-            tau: 5e-2,
-            initial_temperature: 0.1,
-            ..Sac::default()
-        }),
-    }
 }
 
 /// The agent with an ensemble of critics, where it is to know how sure they are.
@@ -363,6 +306,24 @@ fn exploring(name: &str) -> &'static str {
         _ => "Ornstein-Uhlenbeck noise",
     }
 }
+
+impl From<Continuous> for Strategy {
+    fn from(continuous: Continuous) -> Self {
+        Self::ActorCritic(Box::new(continuous))
+    }
+}
+
+macro_rules! from_agents {
+    ($($agent:ident),+) => {$(
+        impl From<$agent> for Strategy {
+            /// The agent selects configurations and explores by itself.
+            fn from(agent: $agent) -> Self {
+                Continuous::of(agent).into()
+            }
+        }
+    )+};
+}
+from_agents!(Ddpg, Td3, Sac);
 
 /// Every registered strategy.
 pub fn registry() -> &'static [Registered] {

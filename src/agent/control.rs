@@ -204,6 +204,17 @@ impl ActorCriticConfig {
     }
 }
 
+macro_rules! from_settings {
+    ($($agent:ident),+) => {$(
+        impl From<$agent> for ActorCriticConfig {
+            fn from(agent: $agent) -> Self {
+                Self::$agent(agent)
+            }
+        }
+    )+};
+}
+from_settings!(Ddpg, Td3, Sac);
+
 /// What the settings of all three agents must fulfil, checked in one place.
 pub(super) struct Common<'a> {
     pub owner: &'a str,

@@ -6,9 +6,12 @@ use super::control::{Common, above_0};
 use super::critics::Design;
 use super::deterministic::{DeterministicAgent, Plan};
 use crate::error::Result;
+use crate::explore::Schedule;
 use crate::nn::Activation;
-use crate::noise::{NoiseConfig, OrnsteinUhlenbeck};
+use crate::noise::{Gaussian, NoiseConfig, OrnsteinUhlenbeck};
+use crate::space::SearchSpace;
 use crate::streams::Streams;
+use crate::study::{Study, StudyBuilder};
 
 const OWNER: &str = "agent `ddpg`";
 
@@ -95,6 +98,43 @@ impl Default for Ddpg {
 }
 
 impl Ddpg {
+    /// Settings for studies of some tens of trials, where the paper's expect a million steps: small
+    /// smooth networks, large steps, and noise that fades. Chosen by measurement, on other surfaces than
+    /// those reported.
+    pub fn tuned() -> Self {
+        Self {
+            hidden: vec![64, 64],
+            activation: Activation::Tanh,
+            batch: 64,
+            actor_learning_rate: 3e-4,
+            critic_learning_rate: 3e-3,
+            weight_decay: 1e-4,
+            tau: 5e-2,
+            noise: NoiseConfig::Gaussian(Gaussian { sigma: Schedule::FADING }),
+            ..Self::default()
+        }
+    }
+
+    /// Begins a study of a space with [`Self::tuned`] settings: an agent that selects configurations and
+    /// explores by itself. [`Continuous`](crate::optimizer::Continuous) has the choices beyond.
+    ///
+    /// ```
+    /// use hyperq::agent::Ddpg;
+    /// use hyperq::space::{Parameter, SearchSpace};
+    ///
+    /// let space = SearchSpace::new([
+    ///     Parameter::float("rate", 1e-5, 1.0).log(),
+    ///     Parameter::categorical("optimizer", ["adam", "sgd"]),
+    /// ])?;
+    /// let mut study = Ddpg::builder(&space).seed(7).budget(10).build()?;
+    /// study.optimize(10, |trial| trial.float("rate").map(|rate| (rate.log10() + 3.0).powi(2)))?;
+    /// assert_eq!(study.history().len(), 10);
+    /// # Ok::<(), hyperq::Error>(())
+    /// ```
+    pub fn builder(space: &SearchSpace) -> StudyBuilder {
+        Study::builder(space.clone()).configured(Self::tuned())
+    }
+
     /// Refuses settings out of their ranges.
     ///
     /// # Errors

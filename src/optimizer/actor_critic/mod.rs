@@ -24,7 +24,8 @@ use crate::agent::{ActorCritic, ActorCriticConfig, ControlBatch};
 use crate::error::{Error, Result};
 use crate::explore::{Exploration, Explore, Moment};
 use crate::mdp::{
-    ActionEncoding, ActionSet, ContinuousFraming, ContinuousFramingConfig, Reward, RewardKind,
+    ActionEncoding, ActionSet, ContinuousFraming, ContinuousFramingConfig, ContinuousSelect,
+    Reward, RewardKind,
 };
 use crate::persist::{Array, Persist, Snapshot};
 use crate::replay::{Batch, Replay, ReplayConfig};
@@ -81,6 +82,41 @@ pub struct Continuous {
 }
 
 impl Continuous {
+    /// An agent that selects configurations and explores by itself.
+    ///
+    /// ```
+    /// use hyperq::agent::Td3;
+    /// use hyperq::explore::{Exploration, Ucb};
+    /// use hyperq::optimizer::{Acting, ActionCandidates, Continuous};
+    /// use hyperq::prelude::*;
+    ///
+    /// let space = SearchSpace::new([Parameter::float("x", 0.0, 1.0)])?;
+    /// let ensemble = Td3 { critics: 6, prior_scale: 0.3, ..Td3::tuned() };
+    /// let optimistic = Continuous {
+    ///     acting: Acting::Candidates {
+    ///         exploration: Exploration::Ucb(Ucb::default()),
+    ///         candidates: ActionCandidates::default(),
+    ///     },
+    ///     ..Continuous::of(ensemble)
+    /// };
+    /// let study = Study::builder(space).configured(optimistic).seed(7).build()?;
+    /// # Ok::<(), hyperq::Error>(())
+    /// ```
+    pub fn of(agent: impl Into<ActorCriticConfig>) -> Self {
+        Self {
+            framing: ContinuousFramingConfig::Select(ContinuousSelect::default()),
+            encoding: ActionEncoding::default(),
+            reward: Reward::default(),
+            agent: agent.into(),
+            acting: Acting::Agent,
+            discount: 0.0,
+            replay: ReplayConfig::default(),
+            updates_per_trial: 40,
+            design_trials: None,
+            dyna: None,
+        }
+    }
+
     /// Builds the optimizer; `streams` are those of its study.
     ///
     /// # Errors

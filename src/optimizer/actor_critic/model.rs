@@ -32,7 +32,7 @@ pub struct Dyna {
     /// The widths of their hidden layers.
     pub hidden: Vec<usize>,
     /// Their steps of Adam after every trial, at least 1.
-    pub steps: usize,
+    pub model_updates: usize,
     /// The size of these steps, above 0.
     pub learning_rate: f32,
     /// The decoupled weight decay, at least 0.
@@ -47,7 +47,7 @@ impl Default for Dyna {
             imagined_per_trial: 256,
             members: 4,
             hidden: vec![64, 64],
-            steps: 40,
+            model_updates: 40,
             learning_rate: 3e-3,
             weight_decay: 1e-4,
             bootstrap: 0.8,
@@ -59,7 +59,7 @@ impl Dyna {
     pub(super) fn build(&self, actions: usize, streams: Streams) -> Result<SurfaceModel> {
         const OWNER: &str = "dyna";
         for (name, value) in
-            [("imagined-per-trial", self.imagined_per_trial), ("steps", self.steps)]
+            [("imagined-per-trial", self.imagined_per_trial), ("model-updates", self.model_updates)]
         {
             if !(1..=1 << 20).contains(&value) {
                 return Err(Error::setting(OWNER, name, "in 1..=2^20", value));
@@ -134,7 +134,7 @@ impl SurfaceModel {
             return;
         }
         let mut d_outputs = Vec::new();
-        for _ in 0..self.config.steps {
+        for _ in 0..self.config.model_updates {
             for member in 0..self.network.members() {
                 let outputs =
                     self.network.forward(member, &lessons.inputs, rows, &mut self.workspace);
