@@ -15,11 +15,11 @@ use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use criterion::{BenchmarkId, Criterion};
 use hyperq::explore::Moment;
-use hyperq::mdp::{ActionSet, Observation};
+use hyperq::mdp::{ActionSet, Observation, Targets};
 use hyperq::nn::{Activation, Init, MlpShape, Network, Workspace, product_by_gemm};
 use hyperq::space::{Grid, GridSize, Parameter, SearchSpace};
 use hyperq::streams::Streams;
-use hyperq::value::{DeepQ, Head, Memory, Setting, Target, Targets, Transition};
+use hyperq::value::{DeepQ, Head, Memory, Setting, Target, Transition};
 use rand::RngExt;
 
 const STATES: usize = 16;

@@ -1,24 +1,24 @@
 //! Strategies: optimizers by name, with every setting of them as plain data.
 
+mod actor_critics;
+
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{ActorCriticConfig, Ddpg, QLearning, Sac, Td3};
+use crate::agent::QLearning;
 use crate::error::{Error, Result};
-use crate::explore::{EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb};
-use crate::mdp::{
-    ContinuousFramingConfig, ContinuousRefine, ContinuousSelect, FramingConfig, Refine, Reward,
-    Select,
+use crate::explore::{
+    Candidates, EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb,
 };
-use crate::noise::{Gaussian, NoiseConfig, OrnsteinUhlenbeck, ParameterNoise};
+use crate::mdp::{FramingConfig, Refine, Reward, Select};
 use crate::optimizer::{
-    Acting, ActionCandidates, Continuous, Design, Discrete, Dyna, GridOrder, GridSearch, Optimizer,
+    ContinuousControl, ContinuousQ, Design, DesignSize, Discrete, GridOrder, GridSearch, Optimizer,
     Problem, RandomSearch, SobolSearch,
 };
 use crate::space::GridSize;
 use crate::streams::Streams;
-use crate::value::{DeepQ, Ensemble, Table, ValueConfig};
+use crate::value::{ContinuousValueConfig, Critics, DeepQ, Ensemble, Kernel, Table, ValueConfig};
 
 /// The grid of a surface that brings none: the finest of at most this many configurations.
 pub const DEFAULT_GRID: GridSize = GridSize::AtMost(4096);
@@ -41,7 +41,9 @@ pub enum Strategy {
     /// Q-learning over a grid.
     Q(Box<Discrete>),
     /// An actor-critic agent over the unit cube.
-    ActorCritic(Box<Continuous>),
+    ActorCritic(Box<ContinuousControl>),
+    /// Q-learning over configurations as points.
+    ContinuousQ(Box<ContinuousQ>),
 }
 
 /// What a registered strategy works on.
@@ -88,8 +90,19 @@ static REGISTRY: LazyLock<Vec<Registered>> = LazyLock::new(|| {
     .into_iter()
     .chain(discrete())
     .chain(continuous())
+    .chain(actor_critics::registered())
     .collect()
 });
+
+fn explorations() -> [Exploration; 5] {
+    [
+        Exploration::Greedy(Greedy::default()),
+        Exploration::EpsilonGreedy(EpsilonGreedy::default()),
+        Exploration::Softmax(Softmax::default()),
+        Exploration::Ucb(Ucb::default()),
+        Exploration::Thompson(Thompson::default()),
+    ]
+}
 
 /// Every value function in every framing with every exploration policy that it supplies.
 fn discrete() -> impl Iterator<Item = Registered> {
@@ -100,21 +113,50 @@ fn discrete() -> impl Iterator<Item = Registered> {
     ];
     let framings =
         [FramingConfig::Select(Select::default()), FramingConfig::Refine(Refine::default())];
-    let explorations = [
-        Exploration::Greedy(Greedy::default()),
-        Exploration::EpsilonGreedy(EpsilonGreedy::default()),
-        Exploration::Softmax(Softmax::default()),
-        Exploration::Ucb(Ucb::default()),
-        Exploration::Thompson(Thompson::default()),
-    ];
     values.into_iter().flat_map(move |value| {
-        let explorations = explorations.clone();
         framings.clone().into_iter().flat_map(move |framing| {
             let value = value.clone();
-            explorations.clone().into_iter().filter_map(move |exploration| {
+            explorations().into_iter().filter_map(move |exploration| {
                 exploration.build(value.name(), value.supplies()).ok()?;
                 Some(registered(framing.clone(), value.clone(), exploration))
             })
+        })
+    })
+}
+
+/// Every value function over configurations with every exploration policy.
+fn continuous() -> impl Iterator<Item = Registered> {
+    let values = [
+        ContinuousValueConfig::Kernel(Kernel::default()),
+        ContinuousValueConfig::Critics(Critics::default()),
+    ];
+    values.into_iter().flat_map(|value| {
+        explorations().into_iter().map(move |exploration| {
+            let exploration = match exploration {
+                Exploration::Ucb(ucb) => Exploration::Ucb(Ucb {
+                    // One standard deviation is too little where the best of hundreds of candidates
+                    // is taken.
+                    coefficient: Schedule::Constant(2.0),
+                    ..ucb
+                }),
+                other => other,
+            };
+            let what = match value {
+                ContinuousValueConfig::Kernel(_) => "Gaussian process of main and joint effects",
+                ContinuousValueConfig::Critics(_) => "bootstrapped ensemble of critic networks",
+            };
+            Registered {
+                name: format!("{}-select-{}", value.name(), exploration.name()),
+                kind: Kind::Continuous,
+                summary: format!("{what}; select a point; {} exploration", exploration.name()),
+                strategy: Strategy::ContinuousQ(Box::new(ContinuousQ {
+                    value: value.clone(),
+                    exploration,
+                    candidates: Candidates::default(),
+                    reward: Reward::default(),
+                    design: DesignSize { per_parameter: 2, constant: 2 },
+                })),
+            }
         })
     })
 }
@@ -147,183 +189,6 @@ fn registered(framing: FramingConfig, value: ValueConfig, exploration: Explorati
         })),
     }
 }
-
-/// The actor-critic agents that tune: a telling choice of framing x agent x exploration. The rest is
-/// reached through settings.
-fn continuous() -> impl Iterator<Item = Registered> {
-    let [ddpg, td3, sac]: [ActorCriticConfig; 3] =
-        [Ddpg::tuned().into(), Td3::tuned().into(), Sac::tuned().into()];
-    let select = || ContinuousFramingConfig::Select(ContinuousSelect::default());
-    let refine = || ContinuousFramingConfig::Refine(ContinuousRefine::default());
-    let mut all = Vec::new();
-    let mut add = |name: &str, summary: &str, continuous: Continuous| {
-        all.push(Registered {
-            name: name.to_owned(),
-            kind: Kind::Continuous,
-            summary: summary.to_owned(),
-            strategy: continuous.into(),
-        });
-    };
-    let noise = |name: &str| match name {
-        "gaussian" => NoiseConfig::Gaussian(Gaussian { sigma: Schedule::FADING }),
-        "parameter" => NoiseConfig::Parameter(ParameterNoise::default()),
-        _ => NoiseConfig::OrnsteinUhlenbeck(OrnsteinUhlenbeck {
-            theta: 0.15,
-            sigma: Schedule::FADING,
-        }),
-    };
-    let noisy = |agent: &ActorCriticConfig, name: &str| {
-        let normalized = name == "parameter";
-        match agent.clone() {
-            ActorCriticConfig::Ddpg(ddpg) => ActorCriticConfig::Ddpg(Ddpg {
-                noise: noise(name),
-                actor_layer_norm: normalized,
-                ..ddpg
-            }),
-            ActorCriticConfig::Td3(td3) => ActorCriticConfig::Td3(Td3 {
-                noise: noise(name),
-                actor_layer_norm: normalized,
-                ..td3
-            }),
-            sac @ ActorCriticConfig::Sac(_) => sac,
-        }
-    };
-    for (agent, name, framing) in [
-        (&ddpg, "gaussian", select()),
-        (&ddpg, "ornstein-uhlenbeck", refine()),
-        (&td3, "gaussian", select()),
-        (&td3, "parameter", select()),
-        (&td3, "gaussian", refine()),
-        (&sac, "policy", select()),
-        (&sac, "policy", refine()),
-    ] {
-        add(
-            &format!("{}-{}-{name}", agent.name(), framing.name()),
-            &format!("{}; {}; {}", words(agent), framing_words(&framing), exploring(name)),
-            Continuous { framing, agent: noisy(agent, name), ..Continuous::of(agent.clone()) },
-        );
-    }
-    let policies = [
-        Exploration::Greedy(Greedy::default()),
-        Exploration::EpsilonGreedy(EpsilonGreedy::default()),
-        Exploration::Softmax(Softmax::default()),
-        Exploration::Ucb(Ucb::default()),
-        Exploration::Thompson(Thompson::default()),
-    ];
-    let over_candidates = |exploration: &Exploration| Acting::Candidates {
-        exploration: exploration.clone(),
-        candidates: ActionCandidates::default(),
-    };
-    for (agent, exploration, framing) in policies
-        .iter()
-        .map(|exploration| (&td3, exploration, select()))
-        .chain([(&ddpg, &policies[0], select()), (&sac, &policies[3], select())])
-        .chain([(&td3, &policies[3], refine())])
-    {
-        let policy = exploration.name();
-        add(
-            &format!("{}-{}-{policy}", agent.name(), framing.name()),
-            &format!(
-                "{}; {}; {policy} over candidate actions",
-                words(agent),
-                framing_words(&framing)
-            ),
-            Continuous {
-                framing,
-                agent: ensemble(agent),
-                acting: over_candidates(exploration),
-                ..Continuous::of(agent.clone())
-            },
-        );
-    }
-    add(
-        "td3-dyna-gaussian",
-        "TD3; select a configuration; Gaussian noise; imagined trials of a learned model",
-        Continuous {
-            agent: noisy(&td3, "gaussian"),
-            dyna: Some(Dyna::default()),
-            ..Continuous::of(td3.clone())
-        },
-    );
-    add(
-        "td3-dyna-ucb",
-        "TD3; select a configuration; ucb over candidate actions; imagined trials of a learned model",
-        Continuous {
-            agent: ensemble(&td3),
-            acting: over_candidates(&policies[3]),
-            dyna: Some(Dyna::default()),
-            ..Continuous::of(td3.clone())
-        },
-    );
-    for agent in [
-        ActorCriticConfig::Ddpg(Ddpg::default()),
-        ActorCriticConfig::Td3(Td3::default()),
-        ActorCriticConfig::Sac(Sac::default()),
-    ] {
-        add(
-            &format!("{}-textbook", agent.name()),
-            &format!("{} with its paper's settings and one update a trial", words(&agent)),
-            Continuous { updates_per_trial: 1, ..Continuous::of(agent) },
-        );
-    }
-    all.into_iter()
-}
-
-/// The agent with an ensemble of critics, where it is to know how sure they are.
-fn ensemble(agent: &ActorCriticConfig) -> ActorCriticConfig {
-    let (critics, prior_scale, bootstrap) = (6, 0.3, 0.8);
-    match agent.clone() {
-        ddpg @ ActorCriticConfig::Ddpg(_) => ddpg,
-        ActorCriticConfig::Td3(td3) => {
-            ActorCriticConfig::Td3(Td3 { critics, prior_scale, bootstrap, ..td3 })
-        }
-        ActorCriticConfig::Sac(sac) => {
-            ActorCriticConfig::Sac(Sac { critics, prior_scale, bootstrap, ..sac })
-        }
-    }
-}
-
-fn words(agent: &ActorCriticConfig) -> &'static str {
-    match agent {
-        ActorCriticConfig::Ddpg(_) => "DDPG",
-        ActorCriticConfig::Td3(_) => "TD3",
-        ActorCriticConfig::Sac(_) => "SAC",
-    }
-}
-
-fn framing_words(framing: &ContinuousFramingConfig) -> &'static str {
-    match framing {
-        ContinuousFramingConfig::Select(_) => "select a configuration",
-        ContinuousFramingConfig::Refine(_) => "move from the best configuration",
-    }
-}
-
-fn exploring(name: &str) -> &'static str {
-    match name {
-        "gaussian" => "Gaussian noise",
-        "parameter" => "noise on the actor's weights",
-        "policy" => "drawn from its policy",
-        _ => "Ornstein-Uhlenbeck noise",
-    }
-}
-
-impl From<Continuous> for Strategy {
-    fn from(continuous: Continuous) -> Self {
-        Self::ActorCritic(Box::new(continuous))
-    }
-}
-
-macro_rules! from_agents {
-    ($($agent:ident),+) => {$(
-        impl From<$agent> for Strategy {
-            /// The agent selects configurations and explores by itself.
-            fn from(agent: $agent) -> Self {
-                Continuous::of(agent).into()
-            }
-        }
-    )+};
-}
-from_agents!(Ddpg, Td3, Sac);
 
 /// Every registered strategy.
 pub fn registry() -> &'static [Registered] {
@@ -373,6 +238,7 @@ impl Strategy {
             Self::Grid { order, size } => Box::new(GridSearch::new(problem.grid(*size)?, *order)),
             Self::Q(discrete) => Box::new(discrete.build(problem, streams)?),
             Self::ActorCritic(continuous) => Box::new(continuous.build(problem, streams)?),
+            Self::ContinuousQ(continuous) => Box::new(continuous.build(problem, streams)?),
         })
     }
 }

@@ -5,14 +5,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use hyperq::explore::Moment;
-use hyperq::mdp::{ActionSet, Observation};
+use hyperq::mdp::{ActionSet, Observation, Targets};
 use hyperq::nn::{Activation, Adam, AdamSettings, Init, MlpShape, Network, Workspace, polyak};
 use hyperq::replay::{Prioritized, ReplayConfig};
 use hyperq::space::{Grid, GridSize, Parameter, SearchSpace};
 use hyperq::streams::Streams;
-use hyperq::value::{
-    DeepQ, Ensemble, Head, Memory, Setting, Target, Targets, Transition, ValueConfig,
-};
+use hyperq::value::{DeepQ, Ensemble, Head, Memory, Setting, Target, Transition, ValueConfig};
 
 /// The system's allocator, which counts the calls of every thread.
 struct Counting;

@@ -91,7 +91,7 @@ fn resized(strategy: &Strategy, width: usize, updates: usize, limit: usize) -> S
     if width < 16 {
         let few = serde_json::json!({
             "scattered": 16, "around-anchor": 2, "around-actor": 2, "polish-steps": 2,
-            "imagined-per-trial": 8, "model-updates": 2
+            "imagined-per-trial": 8
         });
         sizes.as_object_mut().unwrap().extend(few.as_object().unwrap().clone());
     }

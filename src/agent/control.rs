@@ -281,7 +281,7 @@ pub(super) fn adam(learning_rate: f32, clip_norm: Option<f32>, len: usize) -> Re
 
 /// Reads Adam back; what it refuses is a damaged snapshot and not a setting. The number of steps is
 /// also the number of updates, which must not overflow.
-pub(crate) fn load_adam(adam: &mut Adam, at: &str, snapshot: &Snapshot) -> Result<()> {
+pub(super) fn load_adam(adam: &mut Adam, at: &str, snapshot: &Snapshot) -> Result<()> {
     adam.load(at, snapshot).map_err(|error| match error {
         Error::Setting { .. } => Error::snapshot(at, error.to_string()),
         other => other,

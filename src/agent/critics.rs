@@ -1,6 +1,7 @@
 //! Critics: networks that value `[state | action]`, with targets that follow slowly.
 
 use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
 
 use super::control::{ControlBatch, adam, load_adam};
 use crate::error::Result;
@@ -89,10 +90,9 @@ impl Critics {
             layer_norm: design.layer_norm,
         };
         let prior = match design.prior_scale > 0.0 {
-            true => Some(Network::new(
+            true => Some(draw_prior(
                 MlpShape { layer_norm: false, ..shape.clone() },
                 design.members,
-                Init::LecunNormal,
                 &mut streams.at("agent/prior", 0),
             )?),
             false => None,
@@ -327,6 +327,19 @@ impl Critics {
             }
         }
     }
+}
+
+/// Random networks whose biases are as random as their weights: without them all priors would be odd
+/// functions around 0.
+fn draw_prior(shape: MlpShape, members: usize, rng: &mut Generator) -> Result<Network> {
+    let mut prior = Network::new(shape, members, Init::LecunNormal, rng)?;
+    for range in (0..members).flat_map(|member| prior.bias_ranges(member)).collect::<Vec<_>>() {
+        for bias in &mut prior.params_mut()[range] {
+            let normal: f32 = StandardNormal.sample(rng);
+            *bias = 0.5 * normal;
+        }
+    }
+    Ok(prior)
 }
 
 impl Persist for Critics {

@@ -108,7 +108,7 @@ impl Ddpg {
             batch: 64,
             actor_learning_rate: 3e-4,
             critic_learning_rate: 3e-3,
-            weight_decay: 1e-4,
+            weight_decay: 0.0,
             tau: 5e-2,
             noise: NoiseConfig::Gaussian(Gaussian { sigma: Schedule::FADING }),
             ..Self::default()
@@ -116,7 +116,7 @@ impl Ddpg {
     }
 
     /// Begins a study of a space with [`Self::tuned`] settings: an agent that selects configurations and
-    /// explores by itself. [`Continuous`](crate::optimizer::Continuous) has the choices beyond.
+    /// explores by itself. [`ContinuousControl`](crate::optimizer::ContinuousControl) has the choices beyond.
     ///
     /// ```
     /// use hyperq::agent::Ddpg;

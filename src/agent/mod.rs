@@ -20,8 +20,6 @@ pub use q::{QAgent, QLearning};
 pub use sac::{Sac, SacAgent};
 pub use td3::Td3;
 
-pub(crate) use control::load_adam;
-
 use crate::error::Result;
 use crate::explore::Moment;
 use crate::mdp::Observation;

@@ -122,7 +122,6 @@ impl Sac {
             actor_learning_rate: 3e-3,
             critic_learning_rate: 3e-3,
             temperature_learning_rate: 3e-3,
-            weight_decay: 1e-4,
             tau: 5e-2,
             initial_temperature: 0.1,
             ..Self::default()
@@ -130,7 +129,7 @@ impl Sac {
     }
 
     /// Begins a study of a space with [`Self::tuned`] settings: an agent that selects configurations and
-    /// explores by itself. [`Continuous`](crate::optimizer::Continuous) has the choices beyond.
+    /// explores by itself. [`ContinuousControl`](crate::optimizer::ContinuousControl) has the choices beyond.
     ///
     /// ```
     /// use hyperq::agent::Sac;

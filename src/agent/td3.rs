@@ -118,7 +118,6 @@ impl Td3 {
             batch: 64,
             actor_learning_rate: 3e-4,
             critic_learning_rate: 3e-3,
-            weight_decay: 1e-4,
             tau: 5e-2,
             noise: NoiseConfig::Gaussian(Gaussian { sigma: Schedule::FADING }),
             ..Self::default()
@@ -126,7 +125,7 @@ impl Td3 {
     }
 
     /// Begins a study of a space with [`Self::tuned`] settings: an agent that selects configurations and
-    /// explores by itself. [`Continuous`](crate::optimizer::Continuous) has the choices beyond.
+    /// explores by itself. [`ContinuousControl`](crate::optimizer::ContinuousControl) has the choices beyond.
     ///
     /// ```
     /// use hyperq::agent::Td3;

@@ -8,6 +8,7 @@
 //! | [`Ucb`](Exploration::Ucb) | the highest value plus bonus | counts or a spread |
 //! | [`Thompson`](Exploration::Thompson) | the highest value of one draw from the posterior | members or a spread |
 
+mod candidates;
 mod epsilon_greedy;
 mod greedy;
 mod schedule;
@@ -17,6 +18,8 @@ mod tests;
 mod thompson;
 mod ucb;
 
+pub use candidates::Candidates;
+pub(crate) use candidates::Pool;
 pub use epsilon_greedy::EpsilonGreedy;
 pub use greedy::Greedy;
 pub use schedule::Schedule;

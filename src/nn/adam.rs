@@ -185,6 +185,9 @@ fn clip_factor(gradient: &[f32], limit: f32) -> f32 {
     (limit / (kernel::square_sum(gradient).sqrt() + 1e-6)).min(1.0)
 }
 
+/// The most steps that a snapshot may tell of: the count must not overflow.
+const MOST_STEPS: u64 = 1 << 53;
+
 impl Persist for Adam {
     fn save(&self, at: &str, snapshot: &mut Snapshot) -> Result<()> {
         snapshot.put(at, "step", &self.step)?;
@@ -198,8 +201,15 @@ impl Persist for Adam {
         let len = self.m.len();
         self.m.copy_from_slice(snapshot.f32s(at, "m", len)?);
         self.v.copy_from_slice(snapshot.f32s(at, "v", len)?);
-        self.step = snapshot.get(at, "step")?;
+        let step: u64 = snapshot.get(at, "step")?;
+        if step > MOST_STEPS {
+            let rule = format!("must be at most 2^53, found {step}");
+            return Err(Error::snapshot(format!("{at}/step"), rule));
+        }
+        self.step = step;
+        // What is refused here is a damaged snapshot and not a setting.
         self.set_learning_rate(snapshot.get(at, "learning_rate")?)
+            .map_err(|error| Error::snapshot(at, error.to_string()))
     }
 }
 

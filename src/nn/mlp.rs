@@ -250,6 +250,13 @@ impl Network {
             .map_or(start..start, |layer| start + layer.weight.start..start + layer.bias.end)
     }
 
+    /// Where the biases of a member's layers lie, from the inputs to the outputs.
+    pub(crate) fn bias_ranges(&self, member: usize) -> Vec<Range<usize>> {
+        let start = self.range(member).start;
+        let bias = |layer: &Layer| start + layer.bias.start..start + layer.bias.end;
+        self.layers.iter().map(bias).collect()
+    }
+
     /// The outputs (`rows x outputs`) of a member at `x` (`rows x inputs`).
     ///
     /// # Panics

@@ -33,7 +33,7 @@ mod candle_op;
 pub(crate) mod kernel;
 mod mlp;
 mod polyak;
-mod product;
+pub(crate) mod product;
 
 pub use adam::{Adam, AdamSettings, clip_by_norm};
 pub use candle_op::{MlpOp, forward_candle};

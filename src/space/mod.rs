@@ -310,6 +310,12 @@ impl SearchSpace {
         self.0.features
     }
 
+    /// Where a parameter's features lie in [`SearchSpace::encode`].
+    pub(crate) fn block(&self, index: usize) -> std::ops::Range<usize> {
+        let end = self.0.offsets.get(index + 1).copied().unwrap_or(self.0.features);
+        self.0.offsets[index]..end
+    }
+
     /// The features that value functions see: a numeric parameter is `2 u - 1` in `[-1, 1]`, a
     /// categorical one-hot, an inactive parameter 0.
     ///

@@ -1,17 +1,24 @@
 //! Value functions: what each action is expected to bring.
 
+mod cholesky;
+mod continuous;
 mod counts;
+mod critics;
 mod dqn;
 mod ensemble;
+mod kernel;
 mod memory;
 mod network;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use continuous::{ContinuousValue, ContinuousValueConfig, Examples};
 pub use counts::LinearCounts;
+pub use critics::{CriticEnsemble, Critics};
 pub use dqn::DeepQ;
 pub use ensemble::Ensemble;
+pub use kernel::{Kernel, KernelValue};
 pub use memory::{Memory, Transition};
 pub use network::{Head, Target};
 pub use table::{QTable, Table};

@@ -41,8 +41,8 @@ impl Default for ActionCandidates {
         Self {
             scattered: 256,
             anchors: 5,
-            around_anchor: 24,
-            around_actor: 24,
+            around_anchor: 16,
+            around_actor: 12,
             polished: 6,
             polish_steps: 20,
             polish_rate: 0.01,

@@ -17,7 +17,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use self::candidates::Candidates;
-use self::model::SurfaceModel;
+use self::model::{Imagining, SurfaceModel};
 use self::transitions::Transitions;
 use super::{Context, Optimizer, Problem, sobol_point};
 use crate::agent::{ActorCritic, ActorCriticConfig, ControlBatch};
@@ -58,7 +58,7 @@ pub enum Acting {
 /// An actor-critic agent that tunes, as plain data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Continuous {
+pub struct ContinuousControl {
     /// What a state, an action and an episode are.
     pub framing: ContinuousFramingConfig,
     /// How categorical parameters become numbers.
@@ -81,7 +81,7 @@ pub struct Continuous {
     pub dyna: Option<Dyna>,
 }
 
-impl Continuous {
+impl ContinuousControl {
     /// An agent that selects configurations and explores by itself.
     ///
     /// ```
@@ -92,12 +92,12 @@ impl Continuous {
     ///
     /// let space = SearchSpace::new([Parameter::float("x", 0.0, 1.0)])?;
     /// let ensemble = Td3 { critics: 6, prior_scale: 0.3, ..Td3::tuned() };
-    /// let optimistic = Continuous {
+    /// let optimistic = ContinuousControl {
     ///     acting: Acting::Candidates {
     ///         exploration: Exploration::Ucb(Ucb::default()),
     ///         candidates: ActionCandidates::default(),
     ///     },
-    ///     ..Continuous::of(ensemble)
+    ///     ..ContinuousControl::of(ensemble)
     /// };
     /// let study = Study::builder(space).configured(optimistic).seed(7).build()?;
     /// # Ok::<(), hyperq::Error>(())
@@ -153,7 +153,7 @@ impl Continuous {
             },
         };
         let model = match &self.dyna {
-            Some(dyna) => Some(dyna.build(actions, streams)?),
+            Some(dyna) => Some(dyna.build(&problem.space, streams)?),
             None => None,
         };
         Ok(ActorCriticSearch {
@@ -201,7 +201,7 @@ struct Scratch {
 /// configurations. After every trial the rewards of all are computed anew, and the agent makes
 /// `updates-per-trial` updates from the transitions so far.
 pub struct ActorCriticSearch {
-    config: Continuous,
+    config: ContinuousControl,
     design_trials: u64,
     framing: Box<dyn ContinuousFraming>,
     agent: Box<dyn ActorCritic>,
@@ -329,22 +329,12 @@ impl ActorCriticSearch {
     /// Fits the model of the surface, where there is one, and imagines steps with it.
     fn imagine(&mut self, cx: &Context<'_>, rng: &mut Generator) {
         let Some(model) = &mut self.model else { return };
-        let Continuous { reward, discount, .. } = self.config;
-        model.fit(cx, &self.scores, reward, self.framing.actions(), rng);
+        let ContinuousControl { reward, discount, .. } = self.config;
         let state = self.framing.observe(cx);
         let scores = Reward { kind: RewardKind::Score, ..reward }.of(&self.scores, None);
-        let best = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        model.imagine(
-            &state,
-            best,
-            reward,
-            discount,
-            self.framing.as_ref(),
-            self.agent.as_mut(),
-            cx,
-            rng,
-            &mut self.scratch.imagined,
-        );
+        let what = Imagining { state: &state, reward, scores: &scores, discount };
+        let into = &mut self.scratch.imagined;
+        model.imagine(&what, self.framing.as_ref(), self.agent.as_mut(), cx, rng, into);
     }
 }
 

@@ -1,0 +1,192 @@
+//! Q-learning over configurations as points: a value function fitted to all trials, and an exploration
+//! policy that chooses among candidates.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Optimizer, Problem, sobol_point};
+use crate::error::{Error, Result};
+use crate::explore::{Candidates, Exploration, Explore, Moment, Pool};
+use crate::mdp::{Reward, RewardKind};
+use crate::persist::{Persist, Snapshot};
+use crate::space::{Configuration, Grid, SearchSpace};
+use crate::streams::Streams;
+use crate::trial::{Score, Trial};
+use crate::value::{ContinuousValue, ContinuousValueConfig, Examples};
+
+/// How many trials the initial design has: `per_parameter * parameters + constant`, but at most a third of
+/// the budget where that is known, and at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DesignSize {
+    /// Trials for each parameter.
+    pub per_parameter: usize,
+    /// Further trials.
+    pub constant: usize,
+}
+
+impl DesignSize {
+    /// The number of trials for a problem.
+    pub fn of(self, problem: &Problem) -> usize {
+        let full = self.per_parameter.saturating_mul(problem.space.len());
+        let most = problem.budget.map_or(usize::MAX, |budget| budget / 3);
+        full.saturating_add(self.constant).min(most).max(1)
+    }
+}
+
+/// The framing *select* with discount 0 where actions are points: a value function over configurations x
+/// exploration over candidates, as plain data.
+///
+/// The first trials are Sobol points. Then in every trial the rewards of all trials are computed anew,
+/// the value function is fitted to them, candidates are made ([`Candidates`]; on a table all its rows), and
+/// the exploration policy chooses one that was not tried yet. A pending trial counts as one of reward 0, the
+/// middle of normalized rewards (a "constant liar", Ginsbourger, Le Riche & Carraro 2010), so that
+/// parallel suggestions spread out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ContinuousQ {
+    /// What is expected of a configuration.
+    pub value: ContinuousValueConfig,
+    /// Which candidate is taken.
+    pub exploration: Exploration,
+    /// What the candidates are.
+    pub candidates: Candidates,
+    /// What a trial was worth.
+    pub reward: Reward,
+    /// How many trials come before the first decision.
+    pub design: DesignSize,
+}
+
+impl ContinuousQ {
+    /// Builds the optimizer; `streams` are those of its study.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where a setting is out of its range; [`Error::Unsuited`] where parts do not
+    /// fit together or do not fit the problem.
+    pub fn build(&self, problem: &Problem, streams: Streams) -> Result<ContinuousQSearch> {
+        self.reward.check(problem.optimum)?;
+        if self.reward.kind == RewardKind::Improvement {
+            return Err(Error::unsuited(
+                "reward `improvement`",
+                "a value of configurations alone cannot depend on when they were tried; use `score`",
+            ));
+        }
+        self.candidates.check()?;
+        let draws = matches!(self.exploration, Exploration::Thompson(_));
+        Ok(ContinuousQSearch {
+            policy: self.exploration.build(self.value.name(), self.value.supplies())?,
+            value: self.value.build(&problem.space, draws, streams)?,
+            candidates: self.candidates.clone(),
+            reward: self.reward,
+            design: self.design.of(problem),
+            optimum: problem.optimum,
+            grid: problem.grid.clone(),
+        })
+    }
+}
+
+/// [`ContinuousQ`] at work.
+pub struct ContinuousQSearch {
+    value: Box<dyn ContinuousValue>,
+    policy: Box<dyn Explore>,
+    candidates: Candidates,
+    reward: Reward,
+    design: usize,
+    optimum: Option<Score>,
+    grid: Option<Arc<Grid>>,
+}
+
+impl ContinuousQSearch {
+    /// The configuration at a point; on a table the row nearest to it.
+    fn at(&self, space: &SearchSpace, point: &[f64]) -> Configuration {
+        let configuration = space.from_unit(point);
+        match self.grid.as_ref().and_then(|grid| Some(grid.get(grid.nearest(&configuration)?))) {
+            Some(row) => row.clone(),
+            None => configuration,
+        }
+    }
+
+    /// Learns from all trials there are.
+    fn fit(&mut self, cx: &Context<'_>) {
+        let trials = cx.history.trials();
+        let scores: Vec<f64> =
+            trials.iter().map(|trial| trial.score().map_or(f64::NAN, Score::get)).collect();
+        let mut rewards = self.reward.of(&scores, self.optimum);
+        rewards.resize(trials.len() + cx.pending.len(), 0.0);
+        let tried = trials.iter().map(|trial| &trial.configuration);
+        let pending = cx.pending.iter().map(|trial| &trial.configuration);
+        let width = cx.space.features();
+        let mut inputs = vec![0.0; rewards.len() * width];
+        for (configuration, into) in tried.chain(pending).zip(inputs.chunks_exact_mut(width)) {
+            cx.space.encode(configuration, into);
+        }
+        let mut rng = cx.streams.at("value", cx.id.0);
+        self.value.fit(Examples { inputs: &inputs, rewards: &rewards }, &mut rng);
+    }
+
+    /// The points of the best trials, best first; of equally good ones the first.
+    fn parents(&self, cx: &Context<'_>) -> Vec<Vec<f64>> {
+        let mut complete: Vec<&Trial> =
+            cx.history.trials().iter().filter(|trial| trial.score().is_some()).collect();
+        complete.sort_by_key(|trial| std::cmp::Reverse(trial.score()));
+        // As many as the candidates are made of.
+        let most = 2 * self.candidates.parents;
+        complete.iter().take(most).map(|trial| cx.space.to_unit(&trial.configuration)).collect()
+    }
+}
+
+impl Optimizer for ContinuousQSearch {
+    fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration> {
+        let tried = cx.history.trials().iter().map(|trial| &trial.configuration);
+        let pending = cx.pending.iter().map(|trial| &trial.configuration);
+        let taken: HashSet<&Configuration> = tried.chain(pending).collect();
+        let designed = self.at(cx.space, &sobol_point(cx.streams, cx.id.0, cx.space.len()));
+        let learned_from = cx.history.trials().len();
+        if learned_from == 0 || (cx.id.0 < self.design as u64 && !taken.contains(&designed)) {
+            return Ok(designed);
+        }
+        self.fit(cx);
+        let parents = self.parents(cx);
+        let mut rng = cx.streams.at("candidates", cx.id.0);
+        let moment = Moment { trial: cx.id.0, episode: 0, streams: cx.streams };
+        let Self { value, policy, candidates, grid, .. } = self;
+        let mut estimate =
+            |inputs: &[f32], rows: usize, into: &mut _| value.estimate(inputs, rows, into);
+        let mut pool = Pool::new(cx.space, &mut estimate);
+        match grid {
+            Some(grid) => {
+                let rows = grid.configurations().iter().filter(|row| !taken.contains(row));
+                pool.extend(Vec::new(), rows.cloned().collect());
+            }
+            None => {
+                let id = cx.id.0;
+                let first = candidates.first(cx.space, &parents, id, cx.streams, &mut rng);
+                pool.extend_points(first);
+                pool.evolve(candidates, policy.as_mut(), moment, &mut rng);
+            }
+        }
+        let chosen = pool.choose(policy.as_mut(), |candidate| taken.contains(candidate), moment);
+        // Where every configuration was tried, one is tried again.
+        Ok(chosen.unwrap_or(designed))
+    }
+
+    fn tell(&mut self, _trial: &Trial, _cx: &Context<'_>) -> Result<()> {
+        // The history is all there is to know, and is read when the next trial is asked for.
+        Ok(())
+    }
+}
+
+impl Persist for ContinuousQSearch {
+    fn save(&self, at: &str, snapshot: &mut Snapshot) -> Result<()> {
+        self.value.save(&format!("{at}/value"), snapshot)?;
+        self.policy.save(&format!("{at}/policy"), snapshot)
+    }
+
+    fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
+        self.value.load(&format!("{at}/value"), snapshot)?;
+        self.policy.load(&format!("{at}/policy"), snapshot)
+    }
+}

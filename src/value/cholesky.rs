@@ -1,0 +1,131 @@
+//! The Cholesky factorization of a covariance matrix, in buffers that are used again.
+
+/// `K = L L^T` with L lower triangular, row after row without what lies above the diagonal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cholesky {
+    size: usize,
+    factor: Vec<f64>,
+}
+
+/// Where row `i` begins.
+fn start(i: usize) -> usize {
+    i * (i + 1) / 2
+}
+
+/// Eight sums side by side, which vectorize where a single one may not.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, rest_a) = a.as_chunks::<8>();
+    let (b, rest_b) = b.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+    }
+    let rest: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+impl Cholesky {
+    /// Factorizes the symmetric matrix with `pairs` below the diagonal, row after row, and `diagonal` in
+    /// every place of it; `None` where it is not positive definite (Golub & Van Loan 2013, section 4.2).
+    pub fn factorize(&mut self, pairs: &[f32], diagonal: f64, size: usize) -> Option<()> {
+        self.size = size;
+        self.factor.clear();
+        self.factor.resize(start(size), 0.0);
+        for i in 0..size {
+            let (above, row) = self.factor.split_at_mut(start(i));
+            let row = &mut row[..=i];
+            for j in 0..i {
+                let other = &above[start(j)..=start(j) + j];
+                let value = f64::from(pairs[start(i) - i + j]);
+                row[j] = (value - dot(&row[..j], &other[..j])) / other[j];
+            }
+            let square = diagonal - dot(&row[..i], &row[..i]);
+            if !(square > 0.0 && square.is_finite()) {
+                return None;
+            }
+            row[i] = square.sqrt();
+        }
+        Some(())
+    }
+
+    /// `ln det(K) / 2`
+    pub fn half_log_determinant(&self) -> f64 {
+        (0..self.size).map(|i| self.factor[start(i) + i].ln()).sum()
+    }
+
+    /// `b <- L^-1 b`
+    pub fn solve_lower(&self, b: &mut [f64]) {
+        for i in 0..self.size {
+            let row = &self.factor[start(i)..=start(i) + i];
+            b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];
+        }
+    }
+
+    /// `b <- L^-T b`
+    pub fn solve_upper(&self, b: &mut [f64]) {
+        for i in (0..self.size).rev() {
+            let row = &self.factor[start(i)..=start(i) + i];
+            b[i] /= row[i];
+            let (before, rest) = b.split_at_mut(i);
+            before.iter_mut().zip(row).for_each(|(b, l)| *b -= l * rest[0]);
+        }
+    }
+
+    /// `L^-1` as a dense matrix, row after row.
+    pub fn inverse(&self) -> Vec<f64> {
+        let n = self.size;
+        let mut inverse = vec![0.0; n * n];
+        for i in 0..n {
+            let row = &self.factor[start(i)..=start(i) + i];
+            let (above, this) = inverse.split_at_mut(i * n);
+            for (j, l) in row[..i].iter().enumerate() {
+                let other = &above[j * n..=j * n + j];
+                this[..=j].iter_mut().zip(other).for_each(|(x, y)| *x -= l * y);
+            }
+            this[i] = 1.0;
+            this[..=i].iter_mut().for_each(|x| *x /= row[i]);
+        }
+        inverse
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factor_solutions_and_inverse_belong_to_the_matrix() {
+        for size in [1, 2, 7, 30] {
+            // Diagonally dominant, so positive definite.
+            let pair = |i: usize, j: usize| ((i * 7 + j * 3) as f32).sin() * 0.5;
+            let pairs: Vec<f32> = (0..size).flat_map(|i| (0..i).map(move |j| pair(i, j))).collect();
+            let diagonal = size as f64;
+            let entry = |i: usize, j: usize| match i.cmp(&j) {
+                std::cmp::Ordering::Equal => diagonal,
+                std::cmp::Ordering::Greater => f64::from(pair(i, j)),
+                std::cmp::Ordering::Less => f64::from(pair(j, i)),
+            };
+            let mut cholesky = Cholesky::default();
+            cholesky.factorize(&pairs, diagonal, size).unwrap();
+            let x: Vec<f64> = (0..size).map(|i| (i as f64).cos()).collect();
+            let mut b: Vec<f64> =
+                (0..size).map(|i| (0..size).map(|j| entry(i, j) * x[j]).sum()).collect();
+            cholesky.solve_lower(&mut b);
+            // (L^-1 b) is what the inverse gives.
+            let inverse = cholesky.inverse();
+            let full: Vec<f64> =
+                (0..size).map(|i| (0..size).map(|j| entry(i, j) * x[j]).sum()).collect();
+            for i in 0..size {
+                let found: f64 = (0..size).map(|j| inverse[i * size + j] * full[j]).sum();
+                assert!((found - b[i]).abs() < 1e-10);
+            }
+            cholesky.solve_upper(&mut b);
+            b.iter().zip(&x).for_each(|(found, x)| assert!((found - x).abs() < 1e-10));
+        }
+        let mut cholesky = Cholesky::default();
+        cholesky.factorize(&[0.6], 1.0, 2).unwrap();
+        assert!((cholesky.half_log_determinant() - 0.5 * 0.64f64.ln()).abs() < 1e-7);
+        assert_eq!(cholesky.factorize(&[2.0], 1.0, 2), None);
+        assert_eq!(cholesky.factorize(&[f32::NAN], 1.0, 2), None);
+    }
+}

@@ -1,0 +1,490 @@
+//! A Gaussian process over configurations: main effects of single parameters plus their joint effect.
+
+use rand::RngExt;
+use rand_distr::{ChiSquared, Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+use super::Estimates;
+use super::cholesky::Cholesky;
+use super::continuous::{ContinuousValue, Examples};
+use crate::error::{Error, Result};
+use crate::nn::kernel::{add_scaled, matern_in_place, product_transposed_right, square_distances};
+use crate::nn::product::Panel;
+use crate::persist::{Array, Persist, Snapshot};
+use crate::space::{Domain, SearchSpace};
+use crate::streams::Generator;
+
+/// The settings of a Gaussian process as value function: a prior over functions
+///
+/// ```text
+/// Q(a)       = joint(a) + sum_j main_j(a_j) + noise
+/// cov(a, a') = v M(sqrt(sum_j (a_j - a'_j)^2 / l_j^2)) + (w / d) sum_j M(|a_j - a'_j| / l)
+/// M(r)       = (1 + sqrt(5) r + 5 r^2 / 3) e^(-sqrt(5) r)
+/// ```
+///
+/// over the encoded parameters `a_j` (see [`SearchSpace::encode`]; two different choices of a categorical
+/// are at distance 1), conditioned on the trials. The joint term is the usual Matern kernel with a length
+/// for each parameter; the sum says that a part of the effect is each parameter's own, whatever the
+/// others are, which one trial then tells about many configurations.
+///
+/// The hyperparameters (lengths `l_j` and `l`, variances `v` and `w`, the noise's variance) follow the
+/// marginal likelihood times a log-normal prior: in every trial `evidence_steps` random moves of all of
+/// them are tried, and each that raises it is kept, from where the last trial left them.
+///
+/// Sources: Engel, Mannor & Meir 2005, "Reinforcement learning with Gaussian processes" (values as a
+/// Gaussian process); Rasmussen & Williams 2006, algorithm 2.1 and equation 4.17; Duvenaud, Nickisch &
+/// Rasmussen 2011, "Additive Gaussian processes" (the sum); Wilson et al. 2020, "Efficiently sampling
+/// functions from Gaussian process posteriors", for the draws of Thompson sampling.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Kernel {
+    /// Whether parameters have main effects beside the joint one.
+    pub main_effects: bool,
+    /// How many moves of the hyperparameters are tried a trial.
+    pub evidence_steps: usize,
+    /// At most so many trials are conditioned on, at least 2: the better half of them by reward, the rest
+    /// the latest of the others. Time grows with their third power.
+    pub most_trials: usize,
+    /// How many cosines stand for the joint term of a posterior draw, at least 1; main effects take an
+    /// eighth of it each. Only Thompson sampling draws.
+    pub draw_features: usize,
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self { main_effects: true, evidence_steps: 12, most_trials: 200, draw_features: 256 }
+    }
+}
+
+impl Kernel {
+    /// Builds the value function; `draws` says whether it will supply [`Estimates::members`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where a setting is out of its range.
+    pub fn build(&self, space: &SearchSpace, draws: bool) -> Result<KernelValue> {
+        let owner = "value function `kernel`";
+        if !(2..=2000).contains(&self.most_trials) {
+            return Err(Error::setting(owner, "most-trials", "in 2..=2000", self.most_trials));
+        }
+        if !(1..=1 << 16).contains(&self.draw_features) {
+            let rule = "in 1..=65536";
+            return Err(Error::setting(owner, "draw-features", rule, self.draw_features));
+        }
+        let blocks: Vec<Block> = (0..space.len())
+            .map(|parameter| {
+                let range = space.block(parameter);
+                match space.parameters()[parameter].domain {
+                    // One-hot codes of different choices differ in two places.
+                    Domain::Categorical { .. } => Block { range, scale: 0.5 },
+                    _ => Block { range, scale: 1.0 },
+                }
+            })
+            .collect();
+        Ok(KernelValue {
+            config: self.clone(),
+            draws,
+            features: space.features(),
+            hyper: Hyper::prior(blocks.len(), self.main_effects),
+            blocks,
+            fitted: None,
+            scratch: Scratch::default(),
+        })
+    }
+}
+
+/// Where a parameter's features lie, and what squares of their differences are multiplied with.
+#[derive(Debug, Clone)]
+struct Block {
+    range: std::ops::Range<usize>,
+    scale: f32,
+}
+
+/// The hyperparameters.
+#[derive(Debug, Clone, PartialEq)]
+struct Hyper {
+    /// The joint term's length for each parameter.
+    lengths: Vec<f64>,
+    joint: f64,
+    /// The variance and the length of main effects, `None` without them.
+    main: Option<(f64, f64)>,
+    noise: f64,
+}
+
+/// The bounds of lengths, variances and the noise's variance: far outside of what the prior expects, and
+/// inside of what 64-bit floats can factorize.
+const LENGTHS: (f64, f64) = (0.02, 20.0);
+const VARIANCES: (f64, f64) = (1e-3, 1e3);
+const NOISES: (f64, f64) = (1e-6, 1.0);
+
+impl Hyper {
+    /// Where the search begins: rewards that are normal scores have variance 1.
+    fn prior(parameters: usize, main_effects: bool) -> Self {
+        Self {
+            lengths: vec![0.7; parameters],
+            joint: 1.0,
+            main: main_effects.then_some((1.0, 0.5)),
+            noise: 1e-4,
+        }
+    }
+
+    /// The log prior density, up to a constant: log-normal around lengths of 1, variances of 1 and a
+    /// noise of 1e-4.
+    fn log_prior(&self) -> f64 {
+        let normal = |x: f64, mean: f64, sd: f64| -0.5 * ((x / mean).ln() / sd).powi(2);
+        let main = self.main.map_or(0.0, |(variance, _)| normal(variance, 1.0, 2.0));
+        self.lengths.iter().map(|length| normal(*length, 1.0, 2f64.sqrt())).sum::<f64>()
+            + normal(self.joint, 1.0, 2f64.sqrt())
+            + main
+            + normal(self.noise, 1e-4, 3.0)
+    }
+
+    /// All of them moved at random by about a factor of `e^size`.
+    fn moved(&self, size: f64, rng: &mut Generator) -> Self {
+        let mut factor = |value: f64, size: f64, (low, high): (f64, f64)| {
+            let z: f64 = StandardNormal.sample(rng);
+            (value * (size * z).exp()).clamp(low, high)
+        };
+        Self {
+            lengths: self.lengths.iter().map(|&l| factor(l, size, LENGTHS)).collect(),
+            joint: factor(self.joint, size, VARIANCES),
+            main: self.main.map(|(variance, length)| {
+                (factor(variance, 2.0 * size, VARIANCES), factor(length, size, LENGTHS))
+            }),
+            noise: factor(self.noise, 2.0 * size, NOISES),
+        }
+    }
+
+    /// The variance of the prior at every point.
+    fn variance(&self) -> f64 {
+        self.joint + self.main.map_or(0.0, |(variance, _)| variance)
+    }
+
+    fn to_vec(&self) -> Vec<f64> {
+        let main = self.main.map_or(vec![], |(variance, length)| vec![variance, length]);
+        [&self.lengths[..], &[self.joint, self.noise], &main].concat()
+    }
+}
+
+/// [`Kernel`] at work.
+pub struct KernelValue {
+    config: Kernel,
+    draws: bool,
+    features: usize,
+    blocks: Vec<Block>,
+    hyper: Hyper,
+    /// Made anew by every fit, from the hyperparameters and the trials: not stored.
+    fitted: Option<Fitted>,
+    scratch: Scratch,
+}
+
+/// The posterior.
+struct Fitted {
+    /// The examples, feature after feature.
+    inputs: Vec<f32>,
+    count: usize,
+    /// `(K + noise I)^-1 rewards`
+    weights: Vec<f32>,
+    /// The inverse of the lower Cholesky factor of `K + noise I`.
+    inverse: Vec<f32>,
+    draw: Option<PosteriorDraw>,
+}
+
+/// A function drawn from the posterior: one of the prior as a sum of cosines, and what is added to it at
+/// the examples.
+struct PosteriorDraw {
+    /// Sums of cosines over blocks of features.
+    cosines: Vec<Cosine>,
+    /// `(K + noise I)^-1 (rewards - prior draw - noise draw)`
+    weights: Vec<f32>,
+}
+
+/// `amplitude cos(frequency . a + phase)`, where the frequency is 0 outside of a range of features.
+struct Cosine {
+    first: usize,
+    frequency: Vec<f32>,
+    phase: f32,
+    amplitude: f32,
+}
+
+impl Cosine {
+    fn at(&self, row: &[f32]) -> f32 {
+        let place = row[self.first..].iter().zip(&self.frequency).map(|(x, w)| x * w).sum::<f32>();
+        self.amplitude * (place + self.phase).cos()
+    }
+}
+
+/// Buffers that are used again.
+#[derive(Default)]
+struct Scratch {
+    panel: Panel,
+    /// Squared distances between the examples, parameter after parameter, pairs below the diagonal.
+    distances: Vec<f32>,
+    pairs: Vec<f32>,
+    term: Vec<f32>,
+    cholesky: Cholesky,
+    solution: Vec<f64>,
+    cross: Vec<f32>,
+    whitened: Vec<f32>,
+    joint: Vec<f32>,
+}
+
+impl KernelValue {
+    /// The places of the examples that are conditioned on.
+    fn subset(&self, rewards: &[f32]) -> Vec<usize> {
+        let most = self.config.most_trials;
+        let mut places: Vec<usize> = (0..rewards.len()).collect();
+        if places.len() <= most {
+            return places;
+        }
+        places.sort_by(|&a, &b| rewards[b].total_cmp(&rewards[a]).then(a.cmp(&b)));
+        let mut kept = places.split_off(most / 2);
+        // The others by age, the latest first.
+        kept.sort_by(|a, b| b.cmp(a));
+        places.extend_from_slice(&kept[..most - most / 2]);
+        places.sort_unstable();
+        places
+    }
+
+    /// Squared distances of all pairs of examples in every parameter.
+    fn measure(&mut self, inputs: &[f32], count: usize) {
+        let pairs = count * (count - 1) / 2;
+        let distances = &mut self.scratch.distances;
+        distances.clear();
+        distances.resize(self.blocks.len() * pairs, 0.0);
+        for (block, distances) in self.blocks.iter().zip(distances.chunks_exact_mut(pairs.max(1))) {
+            for feature in block.range.clone() {
+                let column = &inputs[feature * count..][..count];
+                let mut rest = &mut *distances;
+                for (row, &from) in column.iter().enumerate() {
+                    let (below, others) = rest.split_at_mut(row);
+                    square_distances(from, &column[..row], block.scale, below);
+                    rest = others;
+                }
+            }
+        }
+    }
+
+    /// Factorizes `K + noise I` and returns the log of the marginal likelihood times the prior;
+    /// `None` where the matrix is not positive definite in 64-bit floats.
+    fn evidence(&mut self, hyper: &Hyper, rewards: &[f64]) -> Option<f64> {
+        let count = rewards.len();
+        let Scratch { distances, pairs, term, cholesky, solution, .. } = &mut self.scratch;
+        let len = count * (count - 1) / 2;
+        pairs.clear();
+        pairs.resize(len, 0.0);
+        let parameters = || distances.chunks_exact(len.max(1));
+        for (distances, length) in parameters().zip(&hyper.lengths) {
+            add_scaled(distances, (1.0 / (length * length)) as f32, pairs);
+        }
+        matern_in_place(pairs);
+        pairs.iter_mut().for_each(|pair| *pair *= hyper.joint as f32);
+        if let Some((variance, length)) = hyper.main {
+            let share = (variance / self.blocks.len() as f64) as f32;
+            for distances in parameters() {
+                term.clear();
+                term.resize(len, 0.0);
+                add_scaled(distances, (1.0 / (length * length)) as f32, term);
+                matern_in_place(term);
+                add_scaled(term, share, pairs);
+            }
+        }
+        cholesky.factorize(pairs, hyper.variance() + hyper.noise, count)?;
+        solution.clear();
+        solution.extend_from_slice(rewards);
+        cholesky.solve_lower(solution);
+        let square: f64 = solution.iter().map(|z| z * z).sum();
+        Some(hyper.log_prior() - 0.5 * square - cholesky.half_log_determinant())
+    }
+
+    /// The covariances of `rows` points with the examples, `rows x count`.
+    fn covariances(
+        blocks: &[Block],
+        hyper: &Hyper,
+        fitted: &Fitted,
+        inputs: &[f32],
+        into: &mut Vec<f32>,
+        joint: &mut Vec<f32>,
+        term: &mut Vec<f32>,
+    ) {
+        let count = fitted.count;
+        let features = fitted.inputs.len() / count;
+        let rows = inputs.len() / features;
+        into.clear();
+        into.resize(rows * count, 0.0);
+        joint.resize(count, 0.0);
+        term.resize(count, 0.0);
+        for (row, into) in inputs.chunks_exact(features).zip(into.chunks_exact_mut(count)) {
+            joint.fill(0.0);
+            for (block, length) in blocks.iter().zip(&hyper.lengths) {
+                term.fill(0.0);
+                for feature in block.range.clone() {
+                    let column = &fitted.inputs[feature * count..][..count];
+                    square_distances(row[feature], column, block.scale, term);
+                }
+                add_scaled(term, (1.0 / (length * length)) as f32, joint);
+                if let Some((variance, length)) = hyper.main {
+                    let shrink = (1.0 / (length * length)) as f32;
+                    term.iter_mut().for_each(|distance| *distance *= shrink);
+                    matern_in_place(term);
+                    add_scaled(term, (variance / blocks.len() as f64) as f32, into);
+                }
+            }
+            matern_in_place(joint);
+            add_scaled(joint, hyper.joint as f32, into);
+        }
+    }
+
+    /// A function of the prior: the Matern kernel's spectral density is a Student t distribution with 5
+    /// degrees of freedom (Rasmussen & Williams 2006, equation 4.15).
+    fn draw_cosines(&self, rng: &mut Generator) -> Vec<Cosine> {
+        let chi = ChiSquared::new(5.0).expect("5 degrees of freedom are above 0");
+        let mut cosines = Vec::new();
+        let mut draw = |blocks: &[Block], lengths: &[f64], variance: f64, count: usize| {
+            let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return };
+            for _ in 0..count {
+                let chi: f64 = chi.sample(rng);
+                let stretch = (5.0 / chi).sqrt();
+                let mut frequency = vec![0.0; last.range.end - first.range.start];
+                for (block, length) in blocks.iter().zip(lengths) {
+                    for feature in block.range.clone() {
+                        let z: f64 = StandardNormal.sample(rng);
+                        let scale = f64::from(block.scale).sqrt() / length;
+                        frequency[feature - first.range.start] = (z * stretch * scale) as f32;
+                    }
+                }
+                let z: f64 = StandardNormal.sample(rng);
+                cosines.push(Cosine {
+                    first: first.range.start,
+                    frequency,
+                    phase: rng.random_range(0.0..std::f32::consts::TAU),
+                    amplitude: (z * (2.0 * variance / count as f64).sqrt()) as f32,
+                });
+            }
+        };
+        let count = self.config.draw_features;
+        draw(&self.blocks, &self.hyper.lengths, self.hyper.joint, count);
+        if let Some((variance, length)) = self.hyper.main {
+            let share = variance / self.blocks.len() as f64;
+            for block in &self.blocks {
+                draw(std::slice::from_ref(block), &[length], share, count.div_ceil(8));
+            }
+        }
+        cosines
+    }
+}
+
+impl ContinuousValue for KernelValue {
+    fn fit(&mut self, examples: Examples<'_>, rng: &mut Generator) {
+        let places = self.subset(examples.rewards);
+        let (count, features) = (places.len(), self.features);
+        let rewards: Vec<f64> =
+            places.iter().map(|&place| f64::from(examples.rewards[place])).collect();
+        let mut inputs = vec![0.0; count * features];
+        for (row, &place) in places.iter().enumerate() {
+            for feature in 0..features {
+                inputs[feature * count + row] = examples.inputs[place * features + feature];
+            }
+        }
+        self.measure(&inputs, count);
+
+        let mut hyper = self.hyper.clone();
+        let mut best = self.evidence(&hyper, &rewards);
+        for step in 0..self.config.evidence_steps {
+            // Steps of two lengths: to get near, and to settle.
+            let moved = hyper.moved(if step % 2 == 0 { 0.3 } else { 0.1 }, rng);
+            let evidence = self.evidence(&moved, &rewards);
+            if evidence > best {
+                (hyper, best) = (moved, evidence);
+            }
+        }
+        // With the largest noise every kernel matrix is positive definite.
+        if self.evidence(&hyper, &rewards).is_none() {
+            hyper.noise = NOISES.1;
+            let _ = self.evidence(&hyper, &rewards);
+        }
+        self.hyper = hyper;
+
+        let Scratch { cholesky, solution, .. } = &mut self.scratch;
+        cholesky.solve_upper(solution);
+        let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
+        let weights = single(solution);
+        let inverse = single(&cholesky.inverse());
+        let draw = self.draws.then(|| {
+            let cosines = self.draw_cosines(rng);
+            let mut residual = rewards;
+            let mut row = vec![0.0; features];
+            for (place, residual) in residual.iter_mut().enumerate() {
+                (0..features).for_each(|feature| row[feature] = inputs[feature * count + place]);
+                let noise: f64 = StandardNormal.sample(rng);
+                let prior: f32 = cosines.iter().map(|cosine| cosine.at(&row)).sum();
+                *residual -= f64::from(prior) + noise * self.hyper.noise.sqrt();
+            }
+            let cholesky = &self.scratch.cholesky;
+            cholesky.solve_lower(&mut residual);
+            cholesky.solve_upper(&mut residual);
+            PosteriorDraw { cosines, weights: single(&residual) }
+        });
+        self.fitted = Some(Fitted { inputs, count, weights, inverse, draw });
+    }
+
+    fn estimate(&mut self, inputs: &[f32], rows: usize, into: &mut Estimates) {
+        assert_eq!(inputs.len(), rows * self.features, "one number a feature");
+        let fitted = self.fitted.as_ref().expect("a value function is fitted before it estimates");
+        let count = fitted.count;
+        let Scratch { panel, cross, whitened, joint, term, .. } = &mut self.scratch;
+        Self::covariances(&self.blocks, &self.hyper, fitted, inputs, cross, joint, term);
+        whitened.resize(rows * count, 0.0);
+        let whitened = &mut whitened[..rows * count];
+        product_transposed_right([rows, count, count], cross, &fitted.inverse, whitened, panel);
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        into.counts.clear();
+        into.mean.clear();
+        into.mean.extend(cross.chunks_exact(count).map(|row| dot(row, &fitted.weights)));
+        let prior = self.hyper.variance() as f32;
+        into.spread.clear();
+        into.spread.extend(
+            whitened.chunks_exact(count).map(|row| (prior - dot(row, row)).max(0.0).sqrt()),
+        );
+        into.members.clear();
+        if let Some(draw) = &fitted.draw {
+            let points = inputs.chunks_exact(self.features.max(1));
+            into.members.extend(points.zip(cross.chunks_exact(count)).map(|(point, row)| {
+                let prior: f32 = draw.cosines.iter().map(|cosine| cosine.at(point)).sum();
+                prior + dot(row, &draw.weights)
+            }));
+        }
+    }
+}
+
+impl Persist for KernelValue {
+    fn save(&self, at: &str, snapshot: &mut Snapshot) -> Result<()> {
+        snapshot.put_array(at, "hyperparameters", Array::F64(self.hyper.to_vec()));
+        Ok(())
+    }
+
+    fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
+        let parameters = self.blocks.len();
+        let main = if self.config.main_effects { 2 } else { 0 };
+        let values = snapshot.f64s(at, "hyperparameters", parameters + 2 + main)?;
+        let (lengths, rest) = values.split_at(parameters);
+        let within = |value: f64, (low, high): (f64, f64)| (low..=high).contains(&value);
+        let fits = lengths.iter().all(|length| within(*length, LENGTHS))
+            && within(rest[0], VARIANCES)
+            && within(rest[1], NOISES)
+            && rest.get(2).is_none_or(|variance| within(*variance, VARIANCES))
+            && rest.get(3).is_none_or(|length| within(*length, LENGTHS));
+        if !fits {
+            let rule = "must be lengths, variances and a noise within their bounds";
+            return Err(Error::snapshot(format!("{at}/hyperparameters"), rule));
+        }
+        self.hyper = Hyper {
+            lengths: lengths.to_vec(),
+            joint: rest[0],
+            noise: rest[1],
+            main: self.config.main_effects.then(|| (rest[2], rest[3])),
+        };
+        self.fitted = None;
+        Ok(())
+    }
+}
