@@ -1,5 +1,7 @@
 //! Strategies: optimizers by name, with every setting of them as plain data.
 
+mod actor_critics;
+
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
@@ -11,8 +13,8 @@ use crate::explore::{
 };
 use crate::mdp::{FramingConfig, Refine, Reward, Select};
 use crate::optimizer::{
-    ContinuousQ, Design, DesignSize, Discrete, GridOrder, GridSearch, Optimizer, Problem,
-    RandomSearch, SobolSearch,
+    ContinuousControl, ContinuousQ, Design, DesignSize, Discrete, GridOrder, GridSearch, Optimizer,
+    Problem, RandomSearch, SobolSearch,
 };
 use crate::space::GridSize;
 use crate::streams::Streams;
@@ -38,6 +40,8 @@ pub enum Strategy {
     },
     /// Q-learning over a grid.
     Q(Box<Discrete>),
+    /// An actor-critic agent over the unit cube.
+    ActorCritic(Box<ContinuousControl>),
     /// Q-learning over configurations as points.
     ContinuousQ(Box<ContinuousQ>),
 }
@@ -86,6 +90,7 @@ static REGISTRY: LazyLock<Vec<Registered>> = LazyLock::new(|| {
     .into_iter()
     .chain(discrete())
     .chain(continuous())
+    .chain(actor_critics::registered())
     .collect()
 });
 
@@ -129,9 +134,9 @@ fn continuous() -> impl Iterator<Item = Registered> {
         explorations().into_iter().map(move |exploration| {
             let exploration = match exploration {
                 Exploration::Ucb(ucb) => Exploration::Ucb(Ucb {
-                    // One standard deviation is too little where the best of hundreds of candidates
-                    // is taken.
-                    coefficient: Schedule::Constant(2.0),
+                    // The best of thousands of candidates is optimistic by selection alone, so few
+                    // trials need little bonus; many need more to leave a local optimum.
+                    coefficient: Schedule::Linear { from: 1.0, to: 2.5, trials: 100 },
                     ..ucb
                 }),
                 other => other,
@@ -232,6 +237,7 @@ impl Strategy {
             Self::Sobol {} => Box::new(SobolSearch),
             Self::Grid { order, size } => Box::new(GridSearch::new(problem.grid(*size)?, *order)),
             Self::Q(discrete) => Box::new(discrete.build(problem, streams)?),
+            Self::ActorCritic(continuous) => Box::new(continuous.build(problem, streams)?),
             Self::ContinuousQ(continuous) => Box::new(continuous.build(problem, streams)?),
         })
     }

@@ -212,14 +212,15 @@ fn updates_of_actor_critic_agents_do_not_allocate() {
             batch
         });
         let state: Vec<f32> = (0..16).map(value).collect();
-        let (mut action, mut values) = (Vec::new(), Vec::new());
+        let (mut action, mut values, mut gradient) = (Vec::new(), Vec::new(), Vec::new());
         let mut live = |batch: &ControlBatch| {
             agent.begin_episode(&mut rng);
             agent.explore(&state, 0, &mut rng, &mut action);
             agent.act(&state, &mut action);
             agent.update(batch, &mut rng);
             agent.values(&batch.inputs, batch.rows(), &mut values);
-            agent.value_gradient(&batch.inputs, batch.rows(), &mut values);
+            // Weights as long as the values: the values themselves.
+            agent.gradient(&batch.inputs, batch.rows(), &values, &mut gradient);
         };
         // Which critic is the smallest for how many rows varies from update to update.
         (0..6).for_each(|_| live(&batches[0]));

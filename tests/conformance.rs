@@ -88,16 +88,23 @@ fn resized(strategy: &Strategy, width: usize, updates: usize, limit: usize) -> S
     let mut sizes = serde_json::json!(
         { "hidden": [width], "updates-per-trial": updates, "at-most": limit }
     );
-    // Candidates by the hundred are for quality; a seventh of them is the same code.
-    for (setting, count) in CANDIDATES {
-        sizes[setting] = count.into();
+    // Candidates by the hundred are for quality; a part of them is the same code.
+    if width < 16 {
+        for (setting, count) in FEW {
+            sizes[setting] = count.into();
+        }
     }
     let mut json = serde_json::to_value(strategy).unwrap();
     resize(&mut json, &sizes);
     serde_json::from_value(json).unwrap()
 }
 
-const CANDIDATES: [(&str, usize); 6] = [
+const FEW: [(&str, usize); 11] = [
+    ("scattered", 16),
+    ("around-anchor", 2),
+    ("around-actor", 2),
+    ("polish-steps", 2),
+    ("imagined-per-trial", 8),
     ("quasi-random", 64),
     ("children", 4),
     ("crossovers", 8),

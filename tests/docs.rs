@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use hyperq::agent::{Ddpg, Sac, Td3};
 use hyperq::experiment::config::Config;
 use hyperq::explore::{Candidates, EpsilonGreedy, Softmax, Thompson, Ucb};
-use hyperq::mdp::{Refine, Reward, Select};
+use hyperq::mdp::{ContinuousRefine, ContinuousSelect, Refine, Reward, Select};
 use hyperq::noise::{Gaussian, OrnsteinUhlenbeck, ParameterNoise};
+use hyperq::optimizer::{Acting, ActionCandidates, Dyna};
 use hyperq::replay::Prioritized;
 use hyperq::strategy::{Kind, Strategy, registry};
 use hyperq::value::{Critics, DeepQ, Ensemble, Kernel, Table};
@@ -105,6 +106,14 @@ fn every_part_of_a_registered_strategy_has_its_page() {
                 parts.insert(docs.join(format!("policies/{}.md", q.exploration.name())));
                 parts.insert(docs.join(format!("values/{}.md", q.value.name())));
             }
+            Strategy::ActorCritic(continuous) => {
+                parts.insert(docs.join(format!("agents/{}.md", continuous.agent.name())));
+                let framing = format!("\n## Continuous {}\n", continuous.framing.name());
+                assert!(read(&docs.join("mdp.md")).contains(&framing), "mdp.md lacks {framing}");
+                if let Acting::Candidates { exploration, .. } = &continuous.acting {
+                    parts.insert(docs.join(format!("policies/{}.md", exploration.name())));
+                }
+            }
             _ => assert!(
                 registered.kind != Kind::Baseline
                     || read(&docs.join("baselines.md"))
@@ -117,7 +126,7 @@ fn every_part_of_a_registered_strategy_has_its_page() {
     for page in &parts {
         assert!(page.is_file(), "{} is missing", page.display());
     }
-    assert_eq!(parts.len(), 5 + 5, "{parts:?}");
+    assert_eq!(parts.len(), 5 + 5 + 3, "{parts:?}");
     // And the other way round: a page on nothing is a page too many.
     for folder in ["policies", "values"] {
         for page in pages_below(&docs.join(folder)) {
@@ -184,6 +193,10 @@ fn the_tables_of_settings_have_every_setting_and_its_default() {
         ("gaussian", defaults::<Gaussian>()),
         ("ornstein-uhlenbeck", defaults::<OrnsteinUhlenbeck>()),
         ("parameter", defaults::<ParameterNoise>()),
+        ("continuous select", defaults::<ContinuousSelect>()),
+        ("continuous refine", defaults::<ContinuousRefine>()),
+        ("candidates", defaults::<ActionCandidates>()),
+        ("dyna", defaults::<Dyna>()),
     ] {
         let documented = settings_table(name);
         let names: BTreeSet<&str> =

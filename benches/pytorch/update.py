@@ -21,7 +21,8 @@ MEMBERS, FEATURES = 6, 10
 SIZES = [(64, 64), (64, 256), (256, 64), (256, 256)]
 ENSEMBLE_SIZES = [(64, 32), (64, 100), (128, 32), (128, 100)]
 CANDIDATES = [(64, 2000), (128, 2000)]
-ROUNDS, SECONDS = 5, 0.05
+# Short turns, so that some go undisturbed.
+ROUNDS, SECONDS = 40, 0.005
 
 
 class Network(nn.Module):

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Ddpg, Sac, Td3};
 use crate::error::{Error, Result};
 use crate::nn::{Adam, AdamSettings};
-use crate::persist::{Persist, Snapshot};
+use crate::persist::Persist;
 use crate::streams::{Generator, Streams};
 
 /// Transitions to learn from. Its buffers are used again: [`Self::clear`], then [`Self::push`].
@@ -62,6 +62,21 @@ impl ControlBatch {
         self.next_states.extend_from_slice(next_state);
         self.discounts.push(discount);
         self.weights.push(weight);
+    }
+
+    /// Adds a row of another batch, whose states and actions must have the same lengths.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn copy(&mut self, other: &Self, row: usize) {
+        let rows = other.rows();
+        let (width, states) = (other.inputs.len() / rows, other.next_states.len() / rows);
+        self.inputs.extend_from_slice(&other.inputs[row * width..][..width]);
+        self.rewards.push(other.rewards[row]);
+        self.next_states.extend_from_slice(&other.next_states[row * states..][..states]);
+        self.discounts.push(other.discounts[row]);
+        self.weights.push(other.weights[row]);
     }
 
     /// Panics unless there is a row and every array has the length that goes with it.
@@ -122,9 +137,10 @@ pub trait ActorCritic: Persist + Send {
     /// `critics x rows` numbers.
     fn values(&mut self, inputs: &[f32], rows: usize, into: &mut Vec<f32>);
 
-    /// The gradient at the actions of the smallest critic's value, for `rows` of `[state | action]`:
-    /// overwrites `into` with `rows x actions` numbers.
-    fn value_gradient(&mut self, inputs: &[f32], rows: usize, into: &mut Vec<f32>);
+    /// The gradient at the actions of a weighted sum of all values of `rows` of `[state | action]`, with
+    /// one weight for each value ([`Self::values`] has their order): overwrites `into` with
+    /// `rows x actions` numbers.
+    fn gradient(&mut self, inputs: &[f32], rows: usize, weights: &[f32], into: &mut Vec<f32>);
 }
 
 /// An actor-critic agent and its settings, as plain data.
@@ -188,6 +204,17 @@ impl ActorCriticConfig {
     }
 }
 
+macro_rules! from_settings {
+    ($($agent:ident),+) => {$(
+        impl From<$agent> for ActorCriticConfig {
+            fn from(agent: $agent) -> Self {
+                Self::$agent(agent)
+            }
+        }
+    )+};
+}
+from_settings!(Ddpg, Td3, Sac);
+
 /// What the settings of all three agents must fulfil, checked in one place.
 pub(super) struct Common<'a> {
     pub owner: &'a str,
@@ -200,6 +227,8 @@ pub(super) struct Common<'a> {
     pub gradient_clip: Option<f32>,
     pub tau: f32,
     pub batch: usize,
+    pub prior_scale: f32,
+    pub bootstrap: f32,
 }
 
 impl Common<'_> {
@@ -223,6 +252,10 @@ impl Common<'_> {
         if self.batch == 0 {
             return Err(Error::setting(self.owner, "batch", "at least 1", 0));
         }
+        at_least_0(self.owner, "prior-scale", self.prior_scale)?;
+        if !(self.bootstrap > 0.0 && self.bootstrap <= 1.0) {
+            return Err(Error::setting(self.owner, "bootstrap", "in (0, 1]", self.bootstrap));
+        }
         Ok(())
     }
 }
@@ -244,22 +277,6 @@ pub(super) fn at_least_0(owner: &str, setting: &str, value: f32) -> Result<()> {
 /// Adam for `len` weights.
 pub(super) fn adam(learning_rate: f32, clip_norm: Option<f32>, len: usize) -> Result<Adam> {
     Adam::new(AdamSettings { learning_rate, clip_norm, ..AdamSettings::default() }, len)
-}
-
-/// Reads Adam back; what it refuses is a damaged snapshot and not a setting. The number of steps is
-/// also the number of updates, which must not overflow.
-pub(super) fn load_adam(adam: &mut Adam, at: &str, snapshot: &Snapshot) -> Result<()> {
-    adam.load(at, snapshot).map_err(|error| match error {
-        Error::Setting { .. } => Error::snapshot(at, error.to_string()),
-        other => other,
-    })?;
-    match adam.steps() {
-        steps if steps > 1 << 53 => Err(Error::snapshot(
-            format!("{at}/step"),
-            format!("must be at most 2^53, found {steps}"),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// Clamps to `[-1, 1]`; NaN, which a diverged network may put out, becomes 0.

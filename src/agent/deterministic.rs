@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::control::{ActorCritic, ControlBatch, Losses, adam, bound, join, load_adam};
+use super::control::{ActorCritic, ControlBatch, Losses, adam, bound, join};
 use super::critics::{Climb, Critics, Design};
 use crate::error::Result;
 use crate::nn::{Adam, Init, MlpShape, Network, Workspace, polyak, tanh_in_place};
@@ -75,7 +75,7 @@ impl DeterministicAgent {
         let mut rng = streams.at("agent/actor", 0);
         let mut actor = Network::new(shape, 1, Init::TorchLinear, &mut rng)?;
         let mut critic_rng = streams.at("agent/critics", 0);
-        let mut critics = Critics::new(&plan.critics, &mut critic_rng)?;
+        let mut critics = Critics::new(&plan.critics, streams, &mut critic_rng)?;
         if let Some(bound) = plan.final_init {
             draw_outputs(&mut actor, 0, bound, &mut rng);
             critics.draw_outputs(bound, &mut critic_rng);
@@ -218,6 +218,7 @@ impl ActorCritic for DeterministicAgent {
             let count = batch.rows() * self.actor.shape().outputs;
             noise.extend((0..count).map(|_| -> f32 { StandardNormal.sample(rng) }));
         }
+        self.critics.draw_seen(batch.rows(), rng);
         let losses = self.step(batch, &noise);
         self.scratch.noise = noise;
         self.adapt(batch, rng);
@@ -237,9 +238,9 @@ impl ActorCritic for DeterministicAgent {
         into.extend_from_slice(self.critics.values(inputs, rows));
     }
 
-    fn value_gradient(&mut self, inputs: &[f32], rows: usize, into: &mut Vec<f32>) {
+    fn gradient(&mut self, inputs: &[f32], rows: usize, weights: &[f32], into: &mut Vec<f32>) {
         into.clear();
-        into.extend_from_slice(self.critics.slope(Climb::Smallest, inputs, rows).1);
+        into.extend_from_slice(self.critics.weighted_slope(inputs, rows, weights));
     }
 }
 
@@ -258,7 +259,7 @@ impl Persist for DeterministicAgent {
     fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
         self.actor.load(&format!("{at}/actor"), snapshot)?;
         self.target.load(&format!("{at}/target"), snapshot)?;
-        load_adam(&mut self.adam, &format!("{at}/adam"), snapshot)?;
+        self.adam.load(&format!("{at}/adam"), snapshot)?;
         self.critics.load(&format!("{at}/critics"), snapshot)?;
         match &mut self.exploration {
             Exploration::Actions(noise) => noise.load(&format!("{at}/noise"), snapshot),

@@ -51,9 +51,9 @@ impl Default for Candidates {
             parents: 5,
             scales: vec![0.2, 0.07, 0.02, 0.006],
             children: 32,
-            crossovers: 64,
-            redrawn: 128,
-            elites: 8,
+            crossovers: 256,
+            redrawn: 256,
+            elites: 16,
             rounds: vec![0.1, 0.05, 0.02, 0.01, 0.004, 0.0015, 0.0006],
             offspring: 12,
         }

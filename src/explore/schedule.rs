@@ -39,6 +39,9 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// From 0.5 to 0.02 over a hundred trials: noise on actions that is wide at first and fine at last.
+    pub const FADING: Self = Self::Exponential { from: 0.5, to: 0.02, trials: 100 };
+
     /// The number in trial `trial`.
     pub fn at(&self, trial: u64) -> f64 {
         let share =

@@ -9,6 +9,7 @@
 //! | [`Refine`] | the current configuration | one parameter one level up or down | after some steps; the next begins at a chosen configuration |
 
 mod actions;
+mod continuous;
 mod ledger;
 mod refine;
 mod reward;
@@ -17,6 +18,10 @@ mod select;
 mod tests;
 
 pub use actions::ActionSet;
+pub use continuous::{
+    ActionEncoding, ActionSpace, ContinuousFraming, ContinuousFramingConfig, ContinuousRefine,
+    ContinuousRefineFraming, ContinuousSelect, ContinuousSelectFraming, MoveFrom,
+};
 pub use ledger::Ledger;
 pub use refine::{Refine, RefineFraming, Start};
 pub use reward::{Normalization, Reward, RewardKind};

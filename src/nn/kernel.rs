@@ -421,7 +421,7 @@ vectorized! {
 fn exp<const FUSED: bool>(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     /// `ln 2` to nine bits, so that its product with `k` is exact, and the rest.
-    const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+    const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
     const TAYLOR: [f32; 8] =
         [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
     let x = if x > 88.0 { 88.0 } else { x };

@@ -1,11 +1,13 @@
 //! Optimizers: whatever proposes configurations and learns from what came out.
 
+mod actor_critic;
 mod continuous_q;
 mod grid;
 mod random;
 mod rl;
 mod sobol;
 
+pub use actor_critic::{Acting, ActionCandidates, ActorCriticSearch, ContinuousControl, Dyna};
 pub use continuous_q::{ContinuousQ, ContinuousQSearch, DesignSize};
 pub use grid::{GridOrder, GridSearch};
 pub use random::RandomSearch;

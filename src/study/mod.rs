@@ -264,10 +264,11 @@ impl StudyBuilder {
         self
     }
 
-    /// A strategy with settings of your own.
+    /// A strategy with settings of your own: a [`Strategy`], or the settings of a part that are one by
+    /// themselves, such as [`Td3`](crate::agent::Td3).
     #[must_use]
-    pub fn configured(mut self, strategy: Strategy) -> Self {
-        self.choice = Choice::Configured(Box::new(strategy));
+    pub fn configured(mut self, strategy: impl Into<Strategy>) -> Self {
+        self.choice = Choice::Configured(Box::new(strategy.into()));
         self
     }
 

@@ -52,7 +52,7 @@ pub struct Kernel {
 
 impl Default for Kernel {
     fn default() -> Self {
-        Self { main_effects: true, evidence_steps: 12, most_trials: 200, draw_features: 256 }
+        Self { main_effects: true, evidence_steps: 30, most_trials: 200, draw_features: 256 }
     }
 }
 
