@@ -195,7 +195,7 @@ fn the_tables_of_settings_have_every_setting_and_its_default() {
         ("parameter", defaults::<ParameterNoise>()),
         ("continuous select", defaults::<ContinuousSelect>()),
         ("continuous refine", defaults::<ContinuousRefine>()),
-        ("candidates", defaults::<ActionCandidates>()),
+        ("action-candidates", defaults::<ActionCandidates>()),
         ("dyna", defaults::<Dyna>()),
     ] {
         let documented = settings_table(name);

@@ -16,7 +16,10 @@ use super::{
 };
 
 /// The choice of a single action, by names.
-pub const ACTS: [(&str, fn() -> Update); 2] = [("act", act), ("act-network", act_network)];
+/// Makes an update that is ready to be timed.
+type Make = fn() -> Update;
+
+pub const ACTS: [(&str, Make); 2] = [("act", act), ("act-network", act_network)];
 
 /// Updates of the deep Q-network include the draw of the batch from the replay.
 pub fn dqn(Size { hidden, batch }: Size) -> Update {

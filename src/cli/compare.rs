@@ -62,9 +62,9 @@ enum Format {
 }
 
 /// The strategies of the comparison without arguments: the baselines, and each exploration policy on
-/// each value function and framing that it tells something of. All of them would take a quarter of an
-/// hour.
-const DEFAULT_STRATEGIES: [&str; 16] = [
+/// value functions and framings that it tells something of, and each continuous agent. All of them
+/// would take a quarter of an hour.
+const DEFAULT_STRATEGIES: [&str; 19] = [
     "random",
     "grid",
     "sobol",
@@ -72,15 +72,18 @@ const DEFAULT_STRATEGIES: [&str; 16] = [
     "table-refine-softmax",
     "table-refine-ucb",
     "dqn-select-epsilon-greedy",
-    "dqn-select-softmax",
     "dqn-select-ucb",
     "dqn-refine-greedy",
-    "dqn-refine-epsilon-greedy",
     "dqn-refine-softmax",
-    "dqn-refine-ucb",
     "ensemble-select-ucb",
     "ensemble-select-thompson",
-    "ensemble-refine-thompson",
+    "kernel-select-softmax",
+    "kernel-select-ucb",
+    "kernel-select-thompson",
+    "critics-select-ucb",
+    "ddpg-select-gaussian",
+    "td3-select-ucb",
+    "sac-select-policy",
 ];
 
 impl Compare {
