@@ -14,6 +14,11 @@ pub(super) fn registered() -> impl Iterator<Item = Registered> {
         [Ddpg::tuned().into(), Td3::tuned().into(), Sac::tuned().into()];
     let select = || ContinuousFramingConfig::Select(ContinuousSelect::default());
     let refine = || ContinuousFramingConfig::Refine(ContinuousRefine::default());
+    // Noise on weights lasts an episode, and an episode as long as the study would try one action only.
+    let each_trial = || {
+        let horizon = Some(1);
+        ContinuousFramingConfig::Select(ContinuousSelect { horizon, ..Default::default() })
+    };
     let walk = || {
         let from = MoveFrom::Current;
         ContinuousFramingConfig::Refine(ContinuousRefine { from, ..ContinuousRefine::default() })
@@ -62,7 +67,7 @@ pub(super) fn registered() -> impl Iterator<Item = Registered> {
         (&ddpg, "gaussian", select()),
         (&ddpg, "ornstein-uhlenbeck", walk()),
         (&td3, "gaussian", select()),
-        (&td3, "parameter", select()),
+        (&td3, "parameter", each_trial()),
         (&td3, "gaussian", walk()),
         (&sac, "policy", select()),
         (&sac, "policy", refine()),
