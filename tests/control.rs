@@ -6,6 +6,7 @@ use std::f32::consts::PI;
 use hyperq::agent::{ActorCriticConfig, ControlBatch, Ddpg, Sac, Td3};
 use hyperq::streams::{Generator, Streams};
 use rand::RngExt;
+use rayon::prelude::*;
 
 /// The pendulum of the usual benchmark (`Pendulum-v1`): swing it up and hold it there. The angle is 0
 /// when it stands; mass, length and gravity are 1, 1 and 10, a step is 0.05, the torque at most 2, the
@@ -92,7 +93,14 @@ fn mean_return(mut policy: impl FnMut(&[f32]) -> f32) -> f32 {
     sum / 10.0
 }
 
-/// What counts as solved. Over five seeds TD3 got -133 to -126, SAC -138 to -125 and DDPG -128 to -124.
+/// The median of what three seeds learn: a single run may stop at an unlucky moment.
+fn median_return(config: &ActorCriticConfig) -> f32 {
+    let mut returns: Vec<f32> = [1, 2, 3].into_par_iter().map(|seed| learn(config, seed)).collect();
+    returns.sort_by(f32::total_cmp);
+    returns[1]
+}
+
+/// What counts as solved: a swing up and little after it. Medians are -136 (TD3), -138 (SAC, DDPG).
 const SOLVED: f32 = -160.0;
 
 #[test]
@@ -103,46 +111,37 @@ fn doing_nothing_is_far_from_it() {
 
 #[test]
 fn ddpg_swings_up_the_pendulum() {
-    let found = learn(
-        &ActorCriticConfig::Ddpg(Ddpg {
-            hidden: vec![64, 64],
-            actor_learning_rate: 1e-3,
-            weight_decay: 0.0,
-            tau: 5e-3,
-            ..Ddpg::default()
-        }),
-        1,
-    );
+    let found = median_return(&ActorCriticConfig::Ddpg(Ddpg {
+        hidden: vec![64, 64],
+        actor_learning_rate: 1e-3,
+        weight_decay: 0.0,
+        tau: 5e-3,
+        ..Ddpg::default()
+    }));
     assert!(found > SOLVED, "{found}");
 }
 
 #[test]
 fn td3_swings_up_the_pendulum() {
-    let found = learn(
-        &ActorCriticConfig::Td3(Td3 {
-            hidden: vec![64, 64],
-            batch: 64,
-            actor_learning_rate: 3e-3,
-            critic_learning_rate: 3e-3,
-            ..Td3::default()
-        }),
-        1,
-    );
+    let found = median_return(&ActorCriticConfig::Td3(Td3 {
+        hidden: vec![64, 64],
+        batch: 64,
+        actor_learning_rate: 3e-3,
+        critic_learning_rate: 3e-3,
+        ..Td3::default()
+    }));
     assert!(found > SOLVED, "{found}");
 }
 
 #[test]
 fn sac_swings_up_the_pendulum() {
-    let found = learn(
-        &ActorCriticConfig::Sac(Sac {
-            hidden: vec![64, 64],
-            batch: 64,
-            actor_learning_rate: 1e-3,
-            critic_learning_rate: 1e-3,
-            temperature_learning_rate: 1e-3,
-            ..Sac::default()
-        }),
-        1,
-    );
+    let found = median_return(&ActorCriticConfig::Sac(Sac {
+        hidden: vec![64, 64],
+        batch: 64,
+        actor_learning_rate: 1e-3,
+        critic_learning_rate: 1e-3,
+        temperature_learning_rate: 1e-3,
+        ..Sac::default()
+    }));
     assert!(found > SOLVED, "{found}");
 }

@@ -4,7 +4,7 @@ use super::{Kind, Registered, Strategy};
 use crate::agent::{ActorCriticConfig, Ddpg, Sac, Td3};
 use crate::explore::{EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb};
 use crate::mdp::{ContinuousFramingConfig, ContinuousRefine, ContinuousSelect, MoveFrom};
-use crate::noise::{Gaussian, NoiseConfig, OrnsteinUhlenbeck, ParameterNoise};
+use crate::noise::{Gaussian, NoiseConfig, OrnsteinUhlenbeck};
 use crate::optimizer::{Acting, ActionCandidates, ContinuousControl, Dyna};
 
 /// The actor-critic agents that tune: a telling choice of framing x agent x exploration. The rest is
@@ -14,11 +14,6 @@ pub(super) fn registered() -> impl Iterator<Item = Registered> {
         [Ddpg::tuned().into(), Td3::tuned().into(), Sac::tuned().into()];
     let select = || ContinuousFramingConfig::Select(ContinuousSelect::default());
     let refine = || ContinuousFramingConfig::Refine(ContinuousRefine::default());
-    // Noise on weights lasts an episode, and an episode as long as the study would try one action only.
-    let each_trial = || {
-        let horizon = Some(1);
-        ContinuousFramingConfig::Select(ContinuousSelect { horizon, ..Default::default() })
-    };
     let walk = || {
         let from = MoveFrom::Current;
         ContinuousFramingConfig::Refine(ContinuousRefine { from, ..ContinuousRefine::default() })
@@ -41,33 +36,27 @@ pub(super) fn registered() -> impl Iterator<Item = Registered> {
     };
     let noise = |name: &str, sigma: Schedule| match name {
         "gaussian" => NoiseConfig::Gaussian(Gaussian { sigma }),
-        "parameter" => NoiseConfig::Parameter(ParameterNoise::default()),
         _ => NoiseConfig::OrnsteinUhlenbeck(OrnsteinUhlenbeck {
             theta: 0.15,
             sigma: Schedule::FADING,
         }),
     };
-    let noisy = |agent: &ActorCriticConfig, name: &str, framing: &ContinuousFramingConfig| {
-        let normalized = name == "parameter";
-        match agent.clone() {
-            ActorCriticConfig::Ddpg(ddpg) => ActorCriticConfig::Ddpg(Ddpg {
-                noise: noise(name, sigma(framing)),
-                actor_layer_norm: normalized,
-                ..ddpg
-            }),
-            ActorCriticConfig::Td3(td3) => ActorCriticConfig::Td3(Td3 {
-                noise: noise(name, sigma(framing)),
-                actor_layer_norm: normalized,
-                ..td3
-            }),
+    let noisy =
+        |agent: &ActorCriticConfig, name: &str, framing: &ContinuousFramingConfig| match agent
+            .clone()
+        {
+            ActorCriticConfig::Ddpg(ddpg) => {
+                ActorCriticConfig::Ddpg(Ddpg { noise: noise(name, sigma(framing)), ..ddpg })
+            }
+            ActorCriticConfig::Td3(td3) => {
+                ActorCriticConfig::Td3(Td3 { noise: noise(name, sigma(framing)), ..td3 })
+            }
             sac @ ActorCriticConfig::Sac(_) => sac,
-        }
-    };
+        };
     for (agent, name, framing) in [
         (&ddpg, "gaussian", select()),
         (&ddpg, "ornstein-uhlenbeck", walk()),
         (&td3, "gaussian", select()),
-        (&td3, "parameter", each_trial()),
         (&td3, "gaussian", walk()),
         (&sac, "policy", select()),
         (&sac, "policy", refine()),
@@ -193,7 +182,6 @@ fn framing_words(framing: &ContinuousFramingConfig) -> &'static str {
 fn exploring(name: &str) -> &'static str {
     match name {
         "gaussian" => "Gaussian noise",
-        "parameter" => "noise on the actor's weights",
         "policy" => "drawn from its policy",
         _ => "Ornstein-Uhlenbeck noise",
     }
