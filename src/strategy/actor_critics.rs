@@ -87,7 +87,6 @@ pub(super) fn registered() -> impl Iterator<Item = Registered> {
         .iter()
         .map(|exploration| (&td3, exploration, select()))
         .chain([(&ddpg, &policies[0], select()), (&sac, &policies[3], select())])
-        .chain([(&td3, &policies[3], refine())])
     {
         let policy = exploration.name();
         add(
