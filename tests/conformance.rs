@@ -441,6 +441,7 @@ fn error(values: &[f64]) -> f64 {
 fn learned_strategies_beat_random_search() {
     let random = regrets(&Strategy::named("random").unwrap(), 500);
     let grid = regrets(&Strategy::named("grid").unwrap(), 500);
+    let mut worse = Vec::new();
     registry().iter().filter(|registered| registered.kind != Kind::Baseline).for_each(|learned| {
         // A table over configurations, none of which is repeated, has an entry for every one that was
         // tried and knows nothing of the others: it is grid search in a random order, and no
@@ -461,15 +462,11 @@ fn learned_strategies_beat_random_search() {
         }
         // A quarter of the updates: what is to be shown shows with less learning too.
         let found = regrets(&resized(&learned.strategy, 32, 10, 1024), 10);
-        assert!(
-            mean(&found) + 2.0 * error(&found) < mean(&random),
-            "{}: {} +- {}, random search {}",
-            learned.name,
-            mean(&found),
-            error(&found),
-            mean(&random),
-        );
+        if mean(&found) + 2.0 * error(&found) >= mean(&random) {
+            worse.push(format!("{}: {} +- {}", learned.name, mean(&found), error(&found)));
+        }
     });
+    assert!(worse.is_empty(), "random search {}, but {}", mean(&random), worse.join(", "));
 }
 
 // ---- Surfaces --------------------------------------------------------------------------------------
