@@ -87,7 +87,7 @@ impl ContinuousControl {
     /// ```
     /// use hyperq::agent::Td3;
     /// use hyperq::explore::{Exploration, Ucb};
-    /// use hyperq::optimizer::{Acting, ActionCandidates, Continuous};
+    /// use hyperq::optimizer::{Acting, ActionCandidates, ContinuousControl};
     /// use hyperq::prelude::*;
     ///
     /// let space = SearchSpace::new([Parameter::float("x", 0.0, 1.0)])?;
