@@ -195,11 +195,17 @@ pub fn registry() -> &'static [Registered] {
     &REGISTRY
 }
 
+impl From<ContinuousQ> for Strategy {
+    fn from(settings: ContinuousQ) -> Self {
+        Self::ContinuousQ(Box::new(settings))
+    }
+}
+
 impl Default for Strategy {
-    /// `dqn-refine-softmax`: of the strategies that are good on the built-in surfaces as well as on
-    /// published tables (see the page on results) the one with the best average rank.
+    /// `kernel-select-ucb`: first by average rank in the default comparison (see the page on results), and
+    /// not bound to a grid.
     fn default() -> Self {
-        Self::named("dqn-refine-softmax").expect("the default is registered")
+        Self::named("kernel-select-ucb").expect("the default is registered")
     }
 }
 
