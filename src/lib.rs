@@ -47,7 +47,7 @@
 //! | part | what it decides | where | choices |
 //! |---|---|---|---|
 //! | framing | what a state, an action and the end of an episode are | [`mdp`] | `select` a configuration, `refine` the current one |
-//! | value function | what each action is expected to bring | [`value`] | `table`, `dqn`, `ensemble` |
+//! | value function | what each action is expected to bring | [`value`] | `table`, `dqn`, `ensemble`; over points `critics`, `kernel` |
 //! | exploration | which action to take, given that | [`explore`] | `greedy`, `epsilon-greedy`, `softmax`, `ucb`, `thompson` |
 //!
 //! A policy that needs what a value function does not supply is refused when the strategy is built:
@@ -99,7 +99,7 @@
 //! | [`optimizer`] | the trait behind all of them; baselines; reinforcement learning as an optimizer |
 //! | [`mdp`] | framings, rewards |
 //! | [`agent`] | Q-learning: a value function and an exploration policy; actor-critic agents (DDPG, TD3, SAC) |
-//! | [`value`] | Q-tables, deep Q-networks, bootstrapped ensembles |
+//! | [`value`] | Q-tables, deep Q-networks, bootstrapped ensembles; critics and Gaussian processes over points |
 //! | [`explore`] | exploration policies and their schedules |
 //! | [`replay`] | uniform and prioritized experience replay |
 //! | [`noise`] | what makes continuous actions explore: Gaussian, Ornstein-Uhlenbeck, parameter noise |
