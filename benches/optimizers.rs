@@ -14,7 +14,7 @@ use hyperq::space::{Grid, GridSize, Parameter, SearchSpace};
 use hyperq::strategy::{Strategy, registry};
 use hyperq::streams::Streams;
 use hyperq::trial::{Direction, History, Outcome, Trial, TrialId};
-use hyperq::value::ValueConfig;
+use hyperq::value::{ContinuousValueConfig, ValueConfig};
 
 fn problem() -> Problem {
     let space = SearchSpace::new([
@@ -29,12 +29,18 @@ fn problem() -> Problem {
 /// The strategy with a single update a trial, which reaches the same kind of state in less time.
 fn hasty(strategy: &Strategy) -> Strategy {
     let mut strategy = strategy.clone();
-    if let Strategy::Q(discrete) = &mut strategy {
-        match &mut discrete.agent.value {
+    match &mut strategy {
+        Strategy::Q(discrete) => match &mut discrete.agent.value {
             ValueConfig::Table(_) => {}
             ValueConfig::Dqn(network) => network.updates_per_trial = 1,
             ValueConfig::Ensemble(ensemble) => ensemble.network.updates_per_trial = 1,
-        }
+        },
+        Strategy::ContinuousQ(continuous) => match &mut continuous.value {
+            ContinuousValueConfig::Critics(critics) => critics.updates_per_trial = 1,
+            ContinuousValueConfig::Kernel(kernel) => kernel.evidence_steps = 0,
+        },
+        Strategy::ActorCritic(control) => control.updates_per_trial = 1,
+        _ => {}
     }
     strategy
 }
