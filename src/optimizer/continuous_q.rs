@@ -143,10 +143,13 @@ impl Optimizer for ContinuousQSearch {
         let tried = cx.history.trials().iter().map(|trial| &trial.configuration);
         let pending = cx.pending.iter().map(|trial| &trial.configuration);
         let taken: HashSet<&Configuration> = tried.chain(pending).collect();
-        let designed = self.at(cx.space, &sobol_point(cx.streams, cx.id.0, cx.space.len()));
-        let learned_from = cx.history.trials().len();
-        if learned_from == 0 || (cx.id.0 < self.design as u64 && !taken.contains(&designed)) {
-            return Ok(designed);
+        let sobol = sobol_point(cx.streams, cx.id.0, cx.space.len());
+        let untold = cx.history.is_empty();
+        if untold || cx.id.0 < self.design as u64 {
+            let designed = self.at(cx.space, &sobol);
+            if untold || !taken.contains(&designed) {
+                return Ok(designed);
+            }
         }
         self.fit(cx);
         let parents = self.parents(cx);
@@ -170,7 +173,7 @@ impl Optimizer for ContinuousQSearch {
         }
         let chosen = pool.choose(policy.as_mut(), |candidate| taken.contains(candidate), moment);
         // Where every configuration was tried, one is tried again.
-        Ok(chosen.unwrap_or(designed))
+        Ok(chosen.unwrap_or_else(|| self.at(cx.space, &sobol)))
     }
 
     fn tell(&mut self, _trial: &Trial, _cx: &Context<'_>) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::{Kind, Registered, Strategy};
 use crate::agent::{ActorCriticConfig, Ddpg, Sac, Td3};
-use crate::explore::{EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb};
+use crate::explore::{Exploration, Schedule};
 use crate::mdp::{ContinuousFramingConfig, ContinuousRefine, ContinuousSelect, MoveFrom};
 use crate::noise::{Gaussian, NoiseConfig, OrnsteinUhlenbeck};
 use crate::optimizer::{Acting, ActionCandidates, ContinuousControl, Dyna};
@@ -72,13 +72,7 @@ pub(super) fn registered() -> impl Iterator<Item = Registered> {
             },
         );
     }
-    let policies = [
-        Exploration::Greedy(Greedy::default()),
-        Exploration::EpsilonGreedy(EpsilonGreedy::default()),
-        Exploration::Softmax(Softmax::default()),
-        Exploration::Ucb(Ucb::default()),
-        Exploration::Thompson(Thompson::default()),
-    ];
+    let policies = super::explorations();
     let over_candidates = |exploration: &Exploration| Acting::Candidates {
         exploration: exploration.clone(),
         candidates: ActionCandidates::default(),
