@@ -3,8 +3,9 @@
 //!     cargo bench --bench exploration -- --quick
 //!
 //! The group `exploration` times 50 trials of every policy over every value function that supplies it,
-//! on one synthetic and one live surface, and prints what they found: criterion measures time, and the
-//! median normalized regret over seeds stands beside it.
+//! selecting and refining on a synthetic surface and selecting on a live one (where most of the time is the
+//! surface's), and prints what they found: criterion measures time, and the median normalized regret over
+//! seeds stands beside it.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use hyperq::explore::{
     EpsilonGreedy, Exploration, Explore, Greedy, Moment, Softmax, Thompson, Ucb,
 };
 use hyperq::mdp::ActionSet;
-use hyperq::strategy::{Kind, registry};
+use hyperq::strategy::{Kind, Registered, registry};
 use hyperq::streams::Streams;
 use hyperq::value::{Estimates, Signals};
 use rand::RngExt;
@@ -64,7 +65,7 @@ fn choices(c: &mut Criterion) {
     group.finish();
 }
 
-/// Every policy over every value function that supplies it, selecting and refining.
+/// Every policy over every value function that supplies it.
 fn exploration(c: &mut Criterion) {
     let surfaces =
         if cfg!(feature = "live") { vec!["branin", "live/knn-digits"] } else { vec!["branin"] };
@@ -72,17 +73,21 @@ fn exploration(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("exploration/{surface}"));
         group.sample_size(10).warm_up_time(Duration::from_millis(1));
         group.measurement_time(Duration::from_millis(100));
-        for registered in registry().iter().filter(|r| r.kind == Kind::Discrete) {
-            let plan = |seeds| Plan {
+        let suited = |r: &&Registered| {
+            r.kind == Kind::Discrete && (surface == "branin" || r.name.contains("-select-"))
+        };
+        let all = std::thread::available_parallelism().map_or(1, usize::from);
+        for registered in registry().iter().filter(suited) {
+            let plan = |seeds, jobs| Plan {
                 surfaces: hyperq::surface::open(surface).expect("a built-in surface"),
                 strategies: vec![Entrant::named(&registered.name).expect("a registered strategy")],
                 trials: 50,
                 seeds,
-                jobs: 1,
+                jobs,
                 ..Plan::default()
             };
             let never = std::sync::atomic::AtomicBool::new(false);
-            let results = run(&plan(3), &|_| {}, &never).expect("the plan runs");
+            let results = run(&plan(3, all), &|_| {}, &never).expect("the plan runs");
             let spec = results.plan.surfaces[0].spec();
             let mut regrets: Vec<f64> = results
                 .runs
@@ -100,7 +105,7 @@ fn exploration(c: &mut Criterion) {
                 regrets.len()
             );
             group.bench_function(&registered.name, |b| {
-                b.iter(|| black_box(run(&plan(1), &|_| {}, &never)));
+                b.iter(|| black_box(run(&plan(1, 1), &|_| {}, &never)));
             });
         }
         group.finish();

@@ -37,7 +37,9 @@ fn hasty(strategy: &Strategy) -> Strategy {
         },
         Strategy::ContinuousQ(continuous) => match &mut continuous.value {
             ContinuousValueConfig::Critics(critics) => critics.updates_per_trial = 1,
-            ContinuousValueConfig::Kernel(kernel) => kernel.evidence_steps = 0,
+            ContinuousValueConfig::Kernel(kernel) => {
+                (kernel.evidence_steps, kernel.most_trials) = (0, 2);
+            }
         },
         Strategy::ActorCritic(control) => control.updates_per_trial = 1,
         _ => {}

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::explore::{
     Candidates, EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb,
 };
-use crate::mdp::{FramingConfig, Refine, Reward, Select};
+use crate::mdp::{FramingConfig, Normalization, Refine, Reward, Select};
 use crate::optimizer::{
     ContinuousControl, ContinuousQ, Design, DesignSize, Discrete, GridOrder, GridSearch, Optimizer,
     Problem, RandomSearch, SobolSearch,
@@ -141,9 +141,14 @@ fn continuous() -> impl Iterator<Item = Registered> {
                 }),
                 other => other,
             };
-            let what = match value {
-                ContinuousValueConfig::Kernel(_) => "Gaussian process of main and joint effects",
-                ContinuousValueConfig::Critics(_) => "bootstrapped ensemble of critic networks",
+            // A Gaussian process gains much from smooth rewards, networks nothing (measured).
+            let (what, normalization) = match value {
+                ContinuousValueConfig::Kernel(_) => {
+                    ("Gaussian process of main and joint effects", Normalization::Power)
+                }
+                ContinuousValueConfig::Critics(_) => {
+                    ("bootstrapped ensemble of critic networks", Normalization::Rank)
+                }
             };
             Registered {
                 name: format!("{}-select-{}", value.name(), exploration.name()),
@@ -153,7 +158,7 @@ fn continuous() -> impl Iterator<Item = Registered> {
                     value: value.clone(),
                     exploration,
                     candidates: Candidates::default(),
-                    reward: Reward::default(),
+                    reward: Reward { normalization, ..Reward::default() },
                     design: DesignSize { per_parameter: 2, constant: 2 },
                 })),
             }

@@ -11,6 +11,7 @@
 mod actions;
 mod continuous;
 mod ledger;
+mod power;
 mod refine;
 mod reward;
 mod select;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
+use super::power::power_scores;
 use crate::error::{Error, Result};
 use crate::trial::Score;
 
@@ -35,6 +36,12 @@ pub enum Normalization {
     /// mean rank): invariant under monotone transformations of the objective.
     #[default]
     Rank,
+    /// The Box-Cox transformation of the gap to the best score so far (to the optimum, for
+    /// [`RewardKind::NegativeRegret`]), `g = (best - score) / median gap + shift`,
+    /// `z = -(g^power - 1) / power` or `-ln g`, standardized, with the shift and the power under which the
+    /// scores look most like a normal sample (Box & Cox 1964): smooth where scores are, as ranks are not,
+    /// and still deaf to outliers.
+    Power,
 }
 
 /// A reward: what is rewarded, of scores normalized in which way.
@@ -82,6 +89,12 @@ impl Reward {
             Normalization::Standard => standardize(scores, optimum),
             Normalization::Rank => {
                 (normal_scores(scores), optimum.map(|_| highest_normal_score(scores.len())))
+            }
+            Normalization::Power => {
+                let highest = || scores.iter().copied().reduce(f64::max).unwrap_or(0.0);
+                let target = optimum.filter(|_| self.kind == RewardKind::NegativeRegret);
+                let (values, best) = power_scores(scores, target.map_or_else(highest, Score::get));
+                (values, target.map(|_| best))
             }
         };
         match self.kind {
@@ -172,8 +185,8 @@ mod tests {
         Reward { kind, normalization }.of(&scores, Direction::Maximize.score(60.0).ok())
     }
 
-    const NORMALIZATIONS: [Normalization; 3] =
-        [Normalization::None, Normalization::Standard, Normalization::Rank];
+    const NORMALIZATIONS: [Normalization; 4] =
+        [Normalization::None, Normalization::Standard, Normalization::Rank, Normalization::Power];
 
     proptest! {
         #[test]

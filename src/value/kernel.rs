@@ -27,20 +27,25 @@ use crate::streams::Generator;
 /// for each parameter; the sum says that a part of the effect is each parameter's own, whatever the
 /// others are, which one trial then tells about many configurations.
 ///
-/// The hyperparameters (lengths `l_j` and `l`, variances `v` and `w`, the noise's variance) follow the
-/// marginal likelihood times a log-normal prior: in every trial `evidence_steps` random moves of all of
-/// them are tried, and each that raises it is kept, from where the last trial left them.
+/// The hyperparameters (lengths `l_j` and `l`, variances `v` and `w`, the noise's variance) are not
+/// optimized but integrated out, since few trials leave them open and the most likely ones are often
+/// wrong: some Markov chains of them sample the marginal likelihood times a log-normal prior (a random
+/// walk with the rule of Metropolis et al. 1953), each taking `evidence_steps` steps a trial from where
+/// the last one left it. The mean and the spread are those of the mixture of the chains' posteriors.
 ///
 /// Sources: Engel, Mannor & Meir 2005, "Reinforcement learning with Gaussian processes" (values as a
 /// Gaussian process); Rasmussen & Williams 2006, algorithm 2.1 and equation 4.17; Duvenaud, Nickisch &
 /// Rasmussen 2011, "Additive Gaussian processes" (the sum); Wilson et al. 2020, "Efficiently sampling
-/// functions from Gaussian process posteriors", for the draws of Thompson sampling.
+/// functions from Gaussian process posteriors", for the draws of Thompson sampling; Snoek, Larochelle &
+/// Adams 2012, "Practical Bayesian optimization", section 3.2, for integrating out the hyperparameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Kernel {
     /// Whether parameters have main effects beside the joint one.
     pub main_effects: bool,
-    /// How many moves of the hyperparameters are tried a trial.
+    /// How many chains of hyperparameters there are, in 1..=64. Time grows in proportion.
+    pub chains: usize,
+    /// How many steps each chain takes a trial.
     pub evidence_steps: usize,
     /// At most so many trials are conditioned on, at least 2: the better half of them by reward, the rest
     /// the latest of the others. Time grows with their third power.
@@ -52,7 +57,13 @@ pub struct Kernel {
 
 impl Default for Kernel {
     fn default() -> Self {
-        Self { main_effects: true, evidence_steps: 30, most_trials: 200, draw_features: 256 }
+        Self {
+            main_effects: true,
+            chains: 3,
+            evidence_steps: 30,
+            most_trials: 200,
+            draw_features: 256,
+        }
     }
 }
 
@@ -64,6 +75,9 @@ impl Kernel {
     /// [`Error::Setting`] where a setting is out of its range.
     pub fn build(&self, space: &SearchSpace, draws: bool) -> Result<KernelValue> {
         let owner = "value function `kernel`";
+        if !(1..=64).contains(&self.chains) {
+            return Err(Error::setting(owner, "chains", "in 1..=64", self.chains));
+        }
         if !(2..=2000).contains(&self.most_trials) {
             return Err(Error::setting(owner, "most-trials", "in 2..=2000", self.most_trials));
         }
@@ -85,7 +99,7 @@ impl Kernel {
             config: self.clone(),
             draws,
             features: space.features(),
-            hyper: Hyper::prior(blocks.len(), self.main_effects),
+            chains: vec![Hyper::prior(blocks.len(), self.main_effects); self.chains],
             blocks,
             fitted: None,
             scratch: Scratch::default(),
@@ -164,6 +178,24 @@ impl Hyper {
         let main = self.main.map_or(vec![], |(variance, length)| vec![variance, length]);
         [&self.lengths[..], &[self.joint, self.noise], &main].concat()
     }
+
+    /// The inverse of [`Hyper::to_vec`]; `None` where a number is out of its bounds.
+    fn from_slice(values: &[f64], parameters: usize) -> Option<Self> {
+        let (lengths, rest) = values.split_at(parameters);
+        let within = |value: f64, (low, high): (f64, f64)| (low..=high).contains(&value);
+        let main = match rest[2..] {
+            [variance, length] => Some((variance, length)),
+            _ => None,
+        };
+        let fits = lengths.iter().all(|length| within(*length, LENGTHS))
+            && within(rest[0], VARIANCES)
+            && within(rest[1], NOISES)
+            && main.is_none_or(|(variance, length)| {
+                within(variance, VARIANCES) && within(length, LENGTHS)
+            });
+        let lengths = lengths.to_vec();
+        fits.then_some(Self { lengths, joint: rest[0], noise: rest[1], main })
+    }
 }
 
 /// [`Kernel`] at work.
@@ -172,27 +204,35 @@ pub struct KernelValue {
     draws: bool,
     features: usize,
     blocks: Vec<Block>,
-    hyper: Hyper,
+    chains: Vec<Hyper>,
     /// Made anew by every fit, from the hyperparameters and the trials: not stored.
     fitted: Option<Fitted>,
     scratch: Scratch,
 }
 
-/// The posterior.
+/// What is known after a fit.
 struct Fitted {
     /// The examples, feature after feature.
     inputs: Vec<f32>,
     count: usize,
+    /// One for each chain.
+    posteriors: Vec<Posterior>,
+    draw: Option<PosteriorDraw>,
+}
+
+/// The posterior for one chain's hyperparameters.
+struct Posterior {
     /// `(K + noise I)^-1 rewards`
     weights: Vec<f32>,
     /// The inverse of the lower Cholesky factor of `K + noise I`.
     inverse: Vec<f32>,
-    draw: Option<PosteriorDraw>,
 }
 
 /// A function drawn from the posterior: one of the prior as a sum of cosines, and what is added to it at
 /// the examples.
 struct PosteriorDraw {
+    /// Whose hyperparameters it has.
+    chain: usize,
     /// Sums of cosines over blocks of features.
     cosines: Vec<Cosine>,
     /// `(K + noise I)^-1 (rewards - prior draw - noise draw)`
@@ -303,10 +343,9 @@ impl KernelValue {
         hyper: &Hyper,
         fitted: &Fitted,
         inputs: &[f32],
-        into: &mut Vec<f32>,
-        joint: &mut Vec<f32>,
-        term: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) {
+        let Scratch { cross: into, joint, term, .. } = scratch;
         let count = fitted.count;
         let features = fitted.inputs.len() / count;
         let rows = inputs.len() / features;
@@ -335,9 +374,29 @@ impl KernelValue {
         }
     }
 
+    /// A chain's next hyperparameters, for which everything is factorized afterwards.
+    fn walk(&mut self, mut hyper: Hyper, rewards: &[f64], rng: &mut Generator) -> Hyper {
+        let mut evidence = self.evidence(&hyper, rewards);
+        for step in 0..self.config.evidence_steps {
+            // Steps of two lengths: to get near, and to settle.
+            let moved = hyper.moved(if step % 2 == 0 { 0.3 } else { 0.1 }, rng);
+            let other = self.evidence(&moved, rewards);
+            let slack: f64 = rng.random::<f64>().ln();
+            if other.is_some_and(|other| evidence.is_none_or(|now| other > now + slack)) {
+                (hyper, evidence) = (moved, other);
+            }
+        }
+        // With the largest noise every kernel matrix is positive definite.
+        if self.evidence(&hyper, rewards).is_none() {
+            hyper.noise = NOISES.1;
+            let _ = self.evidence(&hyper, rewards);
+        }
+        hyper
+    }
+
     /// A function of the prior: the Matern kernel's spectral density is a Student t distribution with 5
     /// degrees of freedom (Rasmussen & Williams 2006, equation 4.15).
-    fn draw_cosines(&self, rng: &mut Generator) -> Vec<Cosine> {
+    fn draw_cosines(&self, hyper: &Hyper, rng: &mut Generator) -> Vec<Cosine> {
         let chi = ChiSquared::new(5.0).expect("5 degrees of freedom are above 0");
         let mut cosines = Vec::new();
         let mut draw = |blocks: &[Block], lengths: &[f64], variance: f64, count: usize| {
@@ -363,8 +422,8 @@ impl KernelValue {
             }
         };
         let count = self.config.draw_features;
-        draw(&self.blocks, &self.hyper.lengths, self.hyper.joint, count);
-        if let Some((variance, length)) = self.hyper.main {
+        draw(&self.blocks, &hyper.lengths, hyper.joint, count);
+        if let Some((variance, length)) = hyper.main {
             let share = variance / self.blocks.len() as f64;
             for block in &self.blocks {
                 draw(std::slice::from_ref(block), &[length], share, count.div_ceil(8));
@@ -388,102 +447,97 @@ impl ContinuousValue for KernelValue {
         }
         self.measure(&inputs, count);
 
-        let mut hyper = self.hyper.clone();
-        let mut best = self.evidence(&hyper, &rewards);
-        for step in 0..self.config.evidence_steps {
-            // Steps of two lengths: to get near, and to settle.
-            let moved = hyper.moved(if step % 2 == 0 { 0.3 } else { 0.1 }, rng);
-            let evidence = self.evidence(&moved, &rewards);
-            if evidence > best {
-                (hyper, best) = (moved, evidence);
-            }
-        }
-        // With the largest noise every kernel matrix is positive definite.
-        if self.evidence(&hyper, &rewards).is_none() {
-            hyper.noise = NOISES.1;
-            let _ = self.evidence(&hyper, &rewards);
-        }
-        self.hyper = hyper;
-
-        let Scratch { cholesky, solution, .. } = &mut self.scratch;
-        cholesky.solve_upper(solution);
         let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
-        let weights = single(solution);
-        let inverse = single(&cholesky.inverse());
-        let draw = self.draws.then(|| {
-            let cosines = self.draw_cosines(rng);
-            let mut residual = rewards;
-            let mut row = vec![0.0; features];
-            for (place, residual) in residual.iter_mut().enumerate() {
-                (0..features).for_each(|feature| row[feature] = inputs[feature * count + place]);
-                let noise: f64 = StandardNormal.sample(rng);
-                let prior: f32 = cosines.iter().map(|cosine| cosine.at(&row)).sum();
-                *residual -= f64::from(prior) + noise * self.hyper.noise.sqrt();
+        let drawn = self.draws.then(|| rng.random_range(0..self.chains.len()));
+        let mut posteriors = Vec::with_capacity(self.chains.len());
+        let mut draw = None;
+        for chain in 0..self.chains.len() {
+            let hyper = self.walk(self.chains[chain].clone(), &rewards, rng);
+            if drawn == Some(chain) {
+                let cosines = self.draw_cosines(&hyper, rng);
+                let mut residual = rewards.clone();
+                let mut row = vec![0.0; features];
+                for (place, residual) in residual.iter_mut().enumerate() {
+                    let feature = |feature: usize| inputs[feature * count + place];
+                    row.iter_mut().enumerate().for_each(|(at, x)| *x = feature(at));
+                    let noise: f64 = StandardNormal.sample(rng);
+                    let prior: f32 = cosines.iter().map(|cosine| cosine.at(&row)).sum();
+                    *residual -= f64::from(prior) + noise * hyper.noise.sqrt();
+                }
+                let cholesky = &self.scratch.cholesky;
+                cholesky.solve_lower(&mut residual);
+                cholesky.solve_upper(&mut residual);
+                draw = Some(PosteriorDraw { chain, cosines, weights: single(&residual) });
             }
-            let cholesky = &self.scratch.cholesky;
-            cholesky.solve_lower(&mut residual);
-            cholesky.solve_upper(&mut residual);
-            PosteriorDraw { cosines, weights: single(&residual) }
-        });
-        self.fitted = Some(Fitted { inputs, count, weights, inverse, draw });
+            let Scratch { cholesky, solution, .. } = &mut self.scratch;
+            cholesky.solve_upper(solution);
+            let (weights, inverse) = (single(solution), single(&cholesky.inverse()));
+            posteriors.push(Posterior { weights, inverse });
+            self.chains[chain] = hyper;
+        }
+        self.fitted = Some(Fitted { inputs, count, posteriors, draw });
     }
 
     fn estimate(&mut self, inputs: &[f32], rows: usize, into: &mut Estimates) {
         assert_eq!(inputs.len(), rows * self.features, "one number a feature");
-        let fitted = self.fitted.as_ref().expect("a value function is fitted before it estimates");
+        let Self { blocks, chains, fitted, scratch, features, .. } = self;
+        let fitted = fitted.as_ref().expect("a value function is fitted before it estimates");
         let count = fitted.count;
-        let Scratch { panel, cross, whitened, joint, term, .. } = &mut self.scratch;
-        Self::covariances(&self.blocks, &self.hyper, fitted, inputs, cross, joint, term);
-        whitened.resize(rows * count, 0.0);
-        let whitened = &mut whitened[..rows * count];
-        product_transposed_right([rows, count, count], cross, &fitted.inverse, whitened, panel);
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
         into.counts.clear();
-        into.mean.clear();
-        into.mean.extend(cross.chunks_exact(count).map(|row| dot(row, &fitted.weights)));
-        let prior = self.hyper.variance() as f32;
-        into.spread.clear();
-        into.spread.extend(
-            whitened.chunks_exact(count).map(|row| (prior - dot(row, row)).max(0.0).sqrt()),
-        );
         into.members.clear();
-        if let Some(draw) = &fitted.draw {
-            let points = inputs.chunks_exact(self.features.max(1));
-            into.members.extend(points.zip(cross.chunks_exact(count)).map(|(point, row)| {
-                let prior: f32 = draw.cosines.iter().map(|cosine| cosine.at(point)).sum();
-                prior + dot(row, &draw.weights)
-            }));
+        for numbers in [&mut into.mean, &mut into.spread] {
+            numbers.clear();
+            numbers.resize(rows, 0.0);
+        }
+        let share = 1.0 / chains.len() as f32;
+        for (chain, (hyper, posterior)) in chains.iter().zip(&fitted.posteriors).enumerate() {
+            Self::covariances(blocks, hyper, fitted, inputs, scratch);
+            let Scratch { panel, cross, whitened, .. } = &mut *scratch;
+            whitened.resize(rows * count, 0.0);
+            let whitened = &mut whitened[..rows * count];
+            let shape = [rows, count, count];
+            product_transposed_right(shape, cross, &posterior.inverse, whitened, panel);
+            let prior = hyper.variance() as f32;
+            let pairs = cross.chunks_exact(count).zip(whitened.chunks_exact(count));
+            for (row, (cross, whitened)) in pairs.enumerate() {
+                // The mixture's second moment, from which its mean's square is taken below.
+                let mean = dot(cross, &posterior.weights);
+                let variance = (prior - dot(whitened, whitened)).max(0.0);
+                into.mean[row] += share * mean;
+                into.spread[row] += share * (variance + mean * mean);
+            }
+            if let Some(draw) = fitted.draw.as_ref().filter(|draw| draw.chain == chain) {
+                let points = inputs.chunks_exact((*features).max(1));
+                into.members.extend(points.zip(cross.chunks_exact(count)).map(|(point, row)| {
+                    let prior: f32 = draw.cosines.iter().map(|cosine| cosine.at(point)).sum();
+                    prior + dot(row, &draw.weights)
+                }));
+            }
+        }
+        for (spread, mean) in into.spread.iter_mut().zip(&into.mean) {
+            *spread = (*spread - mean * mean).max(0.0).sqrt();
         }
     }
 }
 
 impl Persist for KernelValue {
     fn save(&self, at: &str, snapshot: &mut Snapshot) -> Result<()> {
-        snapshot.put_array(at, "hyperparameters", Array::F64(self.hyper.to_vec()));
+        let values = self.chains.iter().flat_map(Hyper::to_vec).collect();
+        snapshot.put_array(at, "hyperparameters", Array::F64(values));
         Ok(())
     }
 
     fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
         let parameters = self.blocks.len();
-        let main = if self.config.main_effects { 2 } else { 0 };
-        let values = snapshot.f64s(at, "hyperparameters", parameters + 2 + main)?;
-        let (lengths, rest) = values.split_at(parameters);
-        let within = |value: f64, (low, high): (f64, f64)| (low..=high).contains(&value);
-        let fits = lengths.iter().all(|length| within(*length, LENGTHS))
-            && within(rest[0], VARIANCES)
-            && within(rest[1], NOISES)
-            && rest.get(2).is_none_or(|variance| within(*variance, VARIANCES))
-            && rest.get(3).is_none_or(|length| within(*length, LENGTHS));
-        if !fits {
+        let each = parameters + 2 + if self.config.main_effects { 2 } else { 0 };
+        let values = snapshot.f64s(at, "hyperparameters", each * self.config.chains)?;
+        let chains = values.chunks_exact(each).map(|values| Hyper::from_slice(values, parameters));
+        let Some(chains) = chains.collect() else {
             let rule = "must be lengths, variances and a noise within their bounds";
             return Err(Error::snapshot(format!("{at}/hyperparameters"), rule));
-        }
-        self.hyper = Hyper {
-            lengths: lengths.to_vec(),
-            joint: rest[0],
-            noise: rest[1],
-            main: self.config.main_effects.then(|| (rest[2], rest[3])),
         };
+        self.chains = chains;
         self.fitted = None;
         Ok(())
     }
@@ -525,7 +579,7 @@ mod tests {
         y: &[f32],
     ) -> KernelValue {
         let mut value = config.build(&space(), draws).unwrap();
-        value.hyper = hyper;
+        value.chains.fill(hyper);
         value.fit(Examples { inputs, rewards: y }, &mut Streams::new(1).at("test", 0));
         value
     }
@@ -539,9 +593,9 @@ mod tests {
             let Case { lengths, joint, main, noise, .. } = case;
             let hyper = Hyper { lengths, joint, main, noise };
             let main_effects = main.is_some();
-            let config = Kernel { main_effects, evidence_steps: 0, ..Kernel::default() };
+            let config = Kernel { main_effects, chains: 1, evidence_steps: 0, ..Kernel::default() };
             let mut value = fitted(&config, hyper.clone(), false, &case.inputs, &case.rewards);
-            assert_eq!(value.hyper, hyper);
+            assert_eq!(value.chains, [hyper.clone()]);
             let mut found = Estimates::default();
             value.estimate(&case.at, 7, &mut found);
             for (found, expected) in [(&found.mean, &case.mean), (&found.spread, &case.spread)] {
@@ -571,7 +625,7 @@ mod tests {
         let draws = 400;
         let (mut sums, mut squares) = ([0.0f64; 3], [0.0f64; 3]);
         let mut value = config.build(&space(), true).unwrap();
-        value.hyper = hyper;
+        value.chains.fill(hyper);
         for draw in 0..draws {
             let examples = Examples { inputs: &INPUTS, rewards: &rewards };
             value.fit(examples, &mut Streams::new(2).at("test", draw));
@@ -594,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn evidence_steps_raise_the_evidence_and_many_trials_are_thinned() {
+    fn chains_find_likely_hyperparameters_and_many_trials_are_thinned() {
         let mut rng = Streams::new(3).at("test", 0);
         let mut inputs = Vec::new();
         let mut rewards = Vec::new();
@@ -607,8 +661,9 @@ mod tests {
         let config = Kernel { evidence_steps: 40, ..Kernel::default() };
         let mut value = fitted(&config, start.clone(), false, &inputs, &rewards);
         let exact: Vec<f64> = rewards.iter().map(|y| f64::from(*y)).collect();
-        let reached = value.hyper.clone();
-        assert!(value.evidence(&reached, &exact) > value.evidence(&start, &exact));
+        for reached in value.chains.clone() {
+            assert!(value.evidence(&reached, &exact) > value.evidence(&start, &exact));
+        }
 
         let few = Kernel { most_trials: 10, ..config };
         let value = few.build(&space(), false).unwrap();
@@ -618,6 +673,56 @@ mod tests {
         best.sort_by(|&a, &b| rewards[b].total_cmp(&rewards[a]));
         assert!(best[..5].iter().all(|place| kept.contains(place)));
         assert!(kept.is_sorted());
+    }
+
+    #[test]
+    fn chains_sample_the_prior_where_there_is_nothing_to_learn() {
+        // One trial says nothing of lengths.
+        let config = Kernel { evidence_steps: 4, chains: 1, ..Kernel::default() };
+        let mut value = config.build(&space(), false).unwrap();
+        let mut rng = Streams::new(4).at("test", 0);
+        let mut logs = Vec::new();
+        for _ in 0..20_000 {
+            value.fit(Examples { inputs: &INPUTS[..4], rewards: &[0.3] }, &mut rng);
+            logs.extend(value.chains[0].lengths.iter().map(|length| length.ln()));
+        }
+        let count = logs.len() as f64;
+        let mean = logs.iter().sum::<f64>() / count;
+        let sd = (logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / count).sqrt();
+        // Log-normal around 1 with a deviation of sqrt(2), of which the bounds cut little.
+        assert!(mean.abs() < 0.2 && (sd - 2f64.sqrt()).abs() < 0.15, "{mean} {sd}");
+    }
+
+    #[test]
+    fn the_mean_and_the_spread_are_those_of_the_mixture_of_chains() {
+        let (short, long) = (Hyper::prior(2, true), Hyper::prior(2, true));
+        let hypers = [
+            Hyper { lengths: vec![0.2, 0.5], ..short },
+            Hyper { lengths: vec![3.0, 1.0], joint: 2.0, ..long },
+        ];
+        let rewards = [1.0, -1.0, 0.5];
+        let at = [0.4, 1.0, 0.0, 0.0, -0.3, 0.0, 0.0, 1.0];
+        let config = Kernel { evidence_steps: 0, chains: 1, ..Kernel::default() };
+        let alone = hypers.clone().map(|hyper| {
+            let mut estimates = Estimates::default();
+            fitted(&config, hyper, false, &INPUTS, &rewards).estimate(&at, 2, &mut estimates);
+            estimates
+        });
+        let mut value = Kernel { chains: 2, ..config }.build(&space(), false).unwrap();
+        value.chains.clone_from_slice(&hypers);
+        let examples = Examples { inputs: &INPUTS, rewards: &rewards };
+        value.fit(examples, &mut Streams::new(1).at("test", 0));
+        let mut found = Estimates::default();
+        value.estimate(&at, 2, &mut found);
+        for row in 0..2 {
+            let [a, b] =
+                [0, 1].map(|chain: usize| (alone[chain].mean[row], alone[chain].spread[row]));
+            let mean = (a.0 + b.0) / 2.0;
+            // The mean of the variances and the variance of the means.
+            let variance = (a.1 * a.1 + b.1 * b.1) / 2.0 + ((a.0 - b.0) / 2.0).powi(2);
+            assert!((found.mean[row] - mean).abs() < 1e-5);
+            assert!((found.spread[row] - variance.sqrt()).abs() < 1e-4);
+        }
     }
 
     #[test]
@@ -642,21 +747,22 @@ mod tests {
         let mut snapshot = Snapshot::default();
         value.save("value", &mut snapshot).unwrap();
         let mut other = Kernel::default().build(&space(), false).unwrap();
-        other.hyper.noise = 0.5;
+        other.chains[2].noise = 0.5;
         other.load("value", &snapshot).unwrap();
-        assert_eq!(other.hyper, value.hyper);
+        assert_eq!(other.chains, value.chains);
         for (place, bad) in [(0, 0.0), (1, f64::NAN), (2, -1.0), (3, 2.0), (4, 1e9), (5, 1e9)] {
-            let mut values = value.hyper.to_vec();
+            let mut values = value.chains[0].to_vec().repeat(3);
             values[place] = bad;
             snapshot.put_array("value", "hyperparameters", Array::F64(values));
             assert!(other.load("value", &snapshot).is_err(), "{place}");
         }
-        assert_eq!(other.hyper, value.hyper);
+        assert_eq!(other.chains, value.chains);
         let refused = |kernel: Kernel| kernel.build(&space(), false).err().unwrap().to_string();
         assert_eq!(
             refused(Kernel { most_trials: 1, ..Kernel::default() }),
             "value function `kernel`: `most-trials` must be in 2..=2000, found 1"
         );
+        assert!(refused(Kernel { chains: 0, ..Kernel::default() }).contains("chains"));
         assert!(refused(Kernel { draw_features: 0, ..Kernel::default() }).contains("draw-feat"));
     }
 }
