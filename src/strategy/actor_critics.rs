@@ -3,7 +3,7 @@
 use super::{Kind, Registered, Strategy};
 use crate::agent::{ActorCriticConfig, Ddpg, Sac, Td3};
 use crate::explore::{Exploration, Schedule};
-use crate::mdp::{ContinuousFramingConfig, ContinuousRefine, ContinuousSelect, MoveFrom};
+use crate::mdp::{ContinuousFramingConfig, ContinuousRefine, ContinuousSelect};
 use crate::noise::{Gaussian, NoiseConfig, OrnsteinUhlenbeck};
 use crate::optimizer::{Acting, ActionCandidates, ContinuousControl, Dyna};
 
@@ -14,10 +14,6 @@ pub(super) fn registered() -> impl Iterator<Item = Registered> {
         [Ddpg::tuned().into(), Td3::tuned().into(), Sac::tuned().into()];
     let select = || ContinuousFramingConfig::Select(ContinuousSelect::default());
     let refine = || ContinuousFramingConfig::Refine(ContinuousRefine::default());
-    let walk = || {
-        let from = MoveFrom::Current;
-        ContinuousFramingConfig::Refine(ContinuousRefine { from, ..ContinuousRefine::default() })
-    };
     let mut all = Vec::new();
     let mut add = |name: &str, summary: &str, continuous: ContinuousControl| {
         all.push(Registered {
@@ -55,9 +51,9 @@ pub(super) fn registered() -> impl Iterator<Item = Registered> {
         };
     for (agent, name, framing) in [
         (&ddpg, "gaussian", select()),
-        (&ddpg, "ornstein-uhlenbeck", walk()),
+        (&ddpg, "ornstein-uhlenbeck", refine()),
         (&td3, "gaussian", select()),
-        (&td3, "gaussian", walk()),
+        (&td3, "gaussian", refine()),
         (&sac, "policy", select()),
         (&sac, "policy", refine()),
     ] {
