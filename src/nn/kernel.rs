@@ -683,6 +683,44 @@ vectorized! {
 }
 
 #[inline(always)]
+fn dot_body(x: &[f32], y: &[f32]) -> f32 {
+    let y = &y[..x.len()];
+    lanes(x.len(), |i| x[i] * y[i])
+}
+
+vectorized! {
+    /// The scalar product of `x` and the first entries of `y`.
+    pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 = dot_body
+}
+
+/// `cos x` to an absolute error of 2e-7 (1 + |x|).
+///
+/// In turns, less the nearest whole number of them, x is in [-1/2, 1/2], and its cosine the sine of what is
+/// missing to a quarter, which is a Taylor polynomial of degree 11 (error (pi / 2)^13 / 13! = 6e-8).
+#[inline(always)]
+fn cosine<const FUSED: bool>(x: f32) -> f32 {
+    /// Adding it rounds to an integer, see [`exp`].
+    const ROUND: f32 = 12_582_912.0;
+    const TAYLOR: [f32; 6] =
+        [-1.0 / 39_916_800.0, 1.0 / 362_880.0, -1.0 / 5040.0, 1.0 / 120.0, -1.0 / 6.0, 1.0];
+    let turns = x * std::f32::consts::FRAC_1_PI * 0.5;
+    let rest = turns - ((turns + ROUND) - ROUND);
+    let angle = (0.25 - rest.abs()) * std::f32::consts::TAU;
+    angle * polynomial::<FUSED, 6>(angle * angle, TAYLOR)
+}
+
+#[inline(always)]
+fn cosine_sum_body<const FUSED: bool>(x: &[f32], phases: &[f32], amplitudes: &[f32]) -> f32 {
+    let (phases, amplitudes) = (&phases[..x.len()], &amplitudes[..x.len()]);
+    lanes(x.len(), |i| amplitudes[i] * cosine::<FUSED>(x[i] + phases[i]))
+}
+
+vectorized! {
+    /// `sum_i amplitude_i cos(x_i + phase_i)` for `|x_i|` below a million.
+    pub(crate) fn cosine_sum(x: &[f32], phases: &[f32], amplitudes: &[f32]) -> f32 = fused cosine_sum_body
+}
+
+#[inline(always)]
 fn square_sum_body(x: &[f32]) -> f32 {
     lanes(x.len(), |i| x[i] * x[i])
 }
@@ -908,6 +946,23 @@ mod tests {
         let mut edges = [f32::NAN, -1e30, 1e30];
         exp_in_place(&mut edges);
         assert!(edges[0].is_nan() && edges[1] < 1e-37 && edges[2] > 1e38);
+    }
+
+    #[test]
+    fn cosines_are_as_accurate_as_documented() {
+        for x in (-100_000..=100_000).map(|i| i as f32 * 1e-3) {
+            let exact = f64::from(x).cos();
+            let bound = 2e-7 * (1.0 + f64::from(x.abs()));
+            for found in [cosine::<true>(x), cosine::<false>(x)] {
+                assert!((f64::from(found) - exact).abs() < bound, "{x}: {found} {exact}");
+            }
+        }
+        let [x, phases, amplitudes] = [0.1, 1.0, 2.0]
+            .map(|scale| (0..19).map(|i| scale * (i as f32 - 9.0)).collect::<Vec<f32>>());
+        let exact: f32 = (0..19).map(|i| amplitudes[i] * (x[i] + phases[i]).cos()).sum();
+        assert!((cosine_sum(&x, &phases, &amplitudes) - exact).abs() < 1e-4);
+        let exact: f32 = (0..19).map(|i| x[i] * phases[i]).sum();
+        assert!((dot(&x, &phases) - exact).abs() < 1e-4);
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! A Gaussian process over configurations: main effects of single parameters plus their joint effect.
 
 use rand::RngExt;
-use rand_distr::{ChiSquared, Distribution, StandardNormal};
+use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::Estimates;
 use super::cholesky::Cholesky;
 use super::continuous::{ContinuousValue, Examples};
+use super::cosines::Cosines;
 use crate::error::{Error, Result};
-use crate::nn::kernel::{add_scaled, matern_in_place, product_transposed_right, square_distances};
+use crate::nn::kernel::{
+    add_scaled, dot, matern_in_place, product_transposed_right, square_distances,
+};
 use crate::nn::product::Panel;
 use crate::persist::{Array, Persist, Snapshot};
 use crate::space::{Domain, SearchSpace};
@@ -31,7 +34,8 @@ use crate::streams::Generator;
 /// optimized but integrated out, since few trials leave them open and the most likely ones are often
 /// wrong: some Markov chains of them sample the marginal likelihood times a log-normal prior (a random
 /// walk with the rule of Metropolis et al. 1953), each taking `evidence_steps` steps a trial from where
-/// the last one left it. The mean and the spread are those of the mixture of the chains' posteriors.
+/// the last one left it. The mean and the spread are those of the mixture of the chains' posteriors; with
+/// Thompson sampling one chain, drawn anew in every trial, stands for all.
 ///
 /// Sources: Engel, Mannor & Meir 2005, "Reinforcement learning with Gaussian processes" (values as a
 /// Gaussian process); Rasmussen & Williams 2006, algorithm 2.1 and equation 4.17; Duvenaud, Nickisch &
@@ -132,7 +136,7 @@ const VARIANCES: (f64, f64) = (1e-3, 1e3);
 const NOISES: (f64, f64) = (1e-6, 1.0);
 
 impl Hyper {
-    /// Where the search begins: rewards that are normal scores have variance 1.
+    /// Where chains begin: standardized rewards have variance 1.
     fn prior(parameters: usize, main_effects: bool) -> Self {
         Self {
             lengths: vec![0.7; parameters],
@@ -142,8 +146,8 @@ impl Hyper {
         }
     }
 
-    /// The log prior density, up to a constant: log-normal around lengths of 1, variances of 1 and a
-    /// noise of 1e-4.
+    /// The log prior density of the logarithms, up to a constant: normal around lengths of 1, variances of
+    /// 1 and a noise of 1e-4; the length of main effects is free within its bounds.
     fn log_prior(&self) -> f64 {
         let normal = |x: f64, mean: f64, sd: f64| -0.5 * ((x / mean).ln() / sd).powi(2);
         let main = self.main.map_or(0.0, |(variance, _)| normal(variance, 1.0, 2.0));
@@ -215,13 +219,14 @@ struct Fitted {
     /// The examples, feature after feature.
     inputs: Vec<f32>,
     count: usize,
-    /// One for each chain.
+    /// One for each chain; where a function is drawn, that of its chain alone.
     posteriors: Vec<Posterior>,
     draw: Option<PosteriorDraw>,
 }
 
 /// The posterior for one chain's hyperparameters.
 struct Posterior {
+    chain: usize,
     /// `(K + noise I)^-1 rewards`
     weights: Vec<f32>,
     /// The inverse of the lower Cholesky factor of `K + noise I`.
@@ -231,27 +236,9 @@ struct Posterior {
 /// A function drawn from the posterior: one of the prior as a sum of cosines, and what is added to it at
 /// the examples.
 struct PosteriorDraw {
-    /// Whose hyperparameters it has.
-    chain: usize,
-    /// Sums of cosines over blocks of features.
-    cosines: Vec<Cosine>,
+    prior: Cosines,
     /// `(K + noise I)^-1 (rewards - prior draw - noise draw)`
     weights: Vec<f32>,
-}
-
-/// `amplitude cos(frequency . a + phase)`, where the frequency is 0 outside of a range of features.
-struct Cosine {
-    first: usize,
-    frequency: Vec<f32>,
-    phase: f32,
-    amplitude: f32,
-}
-
-impl Cosine {
-    fn at(&self, row: &[f32]) -> f32 {
-        let place = row[self.first..].iter().zip(&self.frequency).map(|(x, w)| x * w).sum::<f32>();
-        self.amplitude * (place + self.phase).cos()
-    }
 }
 
 /// Buffers that are used again.
@@ -267,6 +254,7 @@ struct Scratch {
     cross: Vec<f32>,
     whitened: Vec<f32>,
     joint: Vec<f32>,
+    places: Vec<f32>,
 }
 
 impl KernelValue {
@@ -394,42 +382,24 @@ impl KernelValue {
         hyper
     }
 
-    /// A function of the prior: the Matern kernel's spectral density is a Student t distribution with 5
-    /// degrees of freedom (Rasmussen & Williams 2006, equation 4.15).
-    fn draw_cosines(&self, hyper: &Hyper, rng: &mut Generator) -> Vec<Cosine> {
-        let chi = ChiSquared::new(5.0).expect("5 degrees of freedom are above 0");
-        let mut cosines = Vec::new();
-        let mut draw = |blocks: &[Block], lengths: &[f64], variance: f64, count: usize| {
-            let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return };
-            for _ in 0..count {
-                let chi: f64 = chi.sample(rng);
-                let stretch = (5.0 / chi).sqrt();
-                let mut frequency = vec![0.0; last.range.end - first.range.start];
-                for (block, length) in blocks.iter().zip(lengths) {
-                    for feature in block.range.clone() {
-                        let z: f64 = StandardNormal.sample(rng);
-                        let scale = f64::from(block.scale).sqrt() / length;
-                        frequency[feature - first.range.start] = (z * stretch * scale) as f32;
-                    }
-                }
-                let z: f64 = StandardNormal.sample(rng);
-                cosines.push(Cosine {
-                    first: first.range.start,
-                    frequency,
-                    phase: rng.random_range(0.0..std::f32::consts::TAU),
-                    amplitude: (z * (2.0 * variance / count as f64).sqrt()) as f32,
-                });
-            }
+    /// A function of the prior: the joint term and every main effect have cosines of their own.
+    fn draw_prior(&self, hyper: &Hyper, rng: &mut Generator) -> Cosines {
+        let mut prior = Cosines::new(self.features);
+        let scaled = |(block, length): (&Block, f64)| {
+            let scale = f64::from(block.scale).sqrt() / length;
+            block.range.clone().map(move |feature| (feature, scale)).collect::<Vec<_>>()
         };
+        let lengths = hyper.lengths.iter().copied();
+        let joint: Vec<_> = self.blocks.iter().zip(lengths).flat_map(scaled).collect();
         let count = self.config.draw_features;
-        draw(&self.blocks, &hyper.lengths, hyper.joint, count);
+        prior.add(&joint, hyper.joint, count, rng);
         if let Some((variance, length)) = hyper.main {
             let share = variance / self.blocks.len() as f64;
             for block in &self.blocks {
-                draw(std::slice::from_ref(block), &[length], share, count.div_ceil(8));
+                prior.add(&scaled((block, length)), share, count.div_ceil(8), rng);
             }
         }
-        cosines
+        prior
     }
 }
 
@@ -454,25 +424,28 @@ impl ContinuousValue for KernelValue {
         for chain in 0..self.chains.len() {
             let hyper = self.walk(self.chains[chain].clone(), &rewards, rng);
             if drawn == Some(chain) {
-                let cosines = self.draw_cosines(&hyper, rng);
-                let mut residual = rewards.clone();
-                let mut row = vec![0.0; features];
-                for (place, residual) in residual.iter_mut().enumerate() {
+                let prior = self.draw_prior(&hyper, rng);
+                let mut rows = vec![0.0; count * features];
+                for (place, row) in rows.chunks_exact_mut(features).enumerate() {
                     let feature = |feature: usize| inputs[feature * count + place];
                     row.iter_mut().enumerate().for_each(|(at, x)| *x = feature(at));
+                }
+                let Scratch { panel, places, cholesky, .. } = &mut self.scratch;
+                let mut residual = rewards.clone();
+                for (residual, prior) in residual.iter_mut().zip(prior.at(&rows, panel, places)) {
                     let noise: f64 = StandardNormal.sample(rng);
-                    let prior: f32 = cosines.iter().map(|cosine| cosine.at(&row)).sum();
                     *residual -= f64::from(prior) + noise * hyper.noise.sqrt();
                 }
-                let cholesky = &self.scratch.cholesky;
                 cholesky.solve_lower(&mut residual);
                 cholesky.solve_upper(&mut residual);
-                draw = Some(PosteriorDraw { chain, cosines, weights: single(&residual) });
+                draw = Some(PosteriorDraw { prior, weights: single(&residual) });
             }
-            let Scratch { cholesky, solution, .. } = &mut self.scratch;
-            cholesky.solve_upper(solution);
-            let (weights, inverse) = (single(solution), single(&cholesky.inverse()));
-            posteriors.push(Posterior { weights, inverse });
+            if drawn.is_none_or(|drawn| drawn == chain) {
+                let Scratch { cholesky, solution, .. } = &mut self.scratch;
+                cholesky.solve_upper(solution);
+                let (weights, inverse) = (single(solution), single(&cholesky.inverse()));
+                posteriors.push(Posterior { chain, weights, inverse });
+            }
             self.chains[chain] = hyper;
         }
         self.fitted = Some(Fitted { inputs, count, posteriors, draw });
@@ -480,20 +453,20 @@ impl ContinuousValue for KernelValue {
 
     fn estimate(&mut self, inputs: &[f32], rows: usize, into: &mut Estimates) {
         assert_eq!(inputs.len(), rows * self.features, "one number a feature");
-        let Self { blocks, chains, fitted, scratch, features, .. } = self;
+        let Self { blocks, chains, fitted, scratch, .. } = self;
         let fitted = fitted.as_ref().expect("a value function is fitted before it estimates");
         let count = fitted.count;
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
         into.counts.clear();
         into.members.clear();
         for numbers in [&mut into.mean, &mut into.spread] {
             numbers.clear();
             numbers.resize(rows, 0.0);
         }
-        let share = 1.0 / chains.len() as f32;
-        for (chain, (hyper, posterior)) in chains.iter().zip(&fitted.posteriors).enumerate() {
+        let share = 1.0 / fitted.posteriors.len() as f32;
+        for posterior in &fitted.posteriors {
+            let hyper = &chains[posterior.chain];
             Self::covariances(blocks, hyper, fitted, inputs, scratch);
-            let Scratch { panel, cross, whitened, .. } = &mut *scratch;
+            let Scratch { panel, cross, whitened, places, .. } = &mut *scratch;
             whitened.resize(rows * count, 0.0);
             let whitened = &mut whitened[..rows * count];
             let shape = [rows, count, count];
@@ -507,12 +480,10 @@ impl ContinuousValue for KernelValue {
                 into.mean[row] += share * mean;
                 into.spread[row] += share * (variance + mean * mean);
             }
-            if let Some(draw) = fitted.draw.as_ref().filter(|draw| draw.chain == chain) {
-                let points = inputs.chunks_exact((*features).max(1));
-                into.members.extend(points.zip(cross.chunks_exact(count)).map(|(point, row)| {
-                    let prior: f32 = draw.cosines.iter().map(|cosine| cosine.at(point)).sum();
-                    prior + dot(row, &draw.weights)
-                }));
+            if let Some(draw) = &fitted.draw {
+                let prior = draw.prior.at(inputs, panel, places);
+                let update = cross.chunks_exact(count).map(|row| dot(row, &draw.weights));
+                into.members.extend(prior.iter().zip(update).map(|(prior, update)| prior + update));
             }
         }
         for (spread, mean) in into.spread.iter_mut().zip(&into.mean) {

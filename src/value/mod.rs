@@ -2,6 +2,7 @@
 
 mod cholesky;
 mod continuous;
+mod cosines;
 mod counts;
 mod critics;
 mod dqn;
