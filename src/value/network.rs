@@ -361,17 +361,19 @@ impl Networks {
         }
         let judge = if self.config.double { &judged } else { &values };
         let discount = self.setting.discount;
-        let width = self.values_per_row();
         into.clear();
         for (&position, rows) in batch.positions.iter().zip(&self.scratch.next_rows) {
             let transition = &memory[position];
             let mut target = transition.rewards(rewards, discount);
             if let (Some(next), false) = (&transition.next, rows.is_empty()) {
-                let places = rows.start * width..rows.end * width;
-                let allowed = |place: &usize| width == 1 || next.allowed.contains(place % width);
-                let best = places
-                    .filter(allowed)
-                    .reduce(|best, place| if judge[place] > judge[best] { place } else { best });
+                let better = |best, place| if judge[place] > judge[best] { place } else { best };
+                let best = match self.config.head {
+                    Head::ActionFeatures => rows.clone().reduce(better),
+                    Head::PerAction => {
+                        let first = rows.start * self.setting.actions;
+                        next.allowed.iter().map(|action| first + action).reduce(better)
+                    }
+                };
                 let value = best.map_or(0.0, |place| values[place]);
                 target += discount.powi(transition.trials.len() as i32) * value;
             }
@@ -379,14 +381,6 @@ impl Networks {
         }
         self.scratch.values = values;
         self.scratch.judged = judged;
-    }
-
-    /// The values that one row of a network's outputs stands for.
-    fn values_per_row(&self) -> usize {
-        match self.config.head {
-            Head::ActionFeatures => 1,
-            Head::PerAction => self.setting.actions,
-        }
     }
 
     /// One member's values at `scratch.next_inputs`, of the target or the online network.
