@@ -112,5 +112,10 @@ fn exploration(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, choices, exploration);
+criterion_group! {
+    name = benches;
+    // Criterion draws several plots for every figure, which takes seconds each where nobody looks at them.
+    config = Criterion::default().without_plots();
+    targets = choices, exploration
+}
 criterion_main!(benches);

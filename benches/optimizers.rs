@@ -133,5 +133,10 @@ fn optimizers(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, optimizers);
+criterion_group! {
+    name = benches;
+    // Criterion draws several plots for every figure, which takes seconds each where nobody looks at them.
+    config = Criterion::default().without_plots();
+    targets = optimizers
+}
 criterion_main!(benches);

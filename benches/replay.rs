@@ -39,5 +39,10 @@ fn replay(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, replay);
+criterion_group! {
+    name = benches;
+    // Criterion draws several plots for every figure, which takes seconds each where nobody looks at them.
+    config = Criterion::default().without_plots();
+    targets = replay
+}
 criterion_main!(benches);

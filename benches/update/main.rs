@@ -189,7 +189,7 @@ fn main() {
         println!("{}", serde_json::to_string(&times).expect("numbers"));
         return;
     }
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default().without_plots().configure_from_args();
     benchmarks(&mut criterion);
     criterion.final_summary();
     // Not where a part was asked for, or a profile.
