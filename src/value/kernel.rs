@@ -566,7 +566,7 @@ mod tests {
             let main_effects = main.is_some();
             let config = Kernel { main_effects, chains: 1, evidence_steps: 0, ..Kernel::default() };
             let mut value = fitted(&config, hyper.clone(), false, &case.inputs, &case.rewards);
-            assert_eq!(value.chains, [hyper.clone()]);
+            assert_eq!(value.chains, std::slice::from_ref(&hyper));
             let mut found = Estimates::default();
             value.estimate(&case.at, 7, &mut found);
             for (found, expected) in [(&found.mean, &case.mean), (&found.spread, &case.spread)] {
