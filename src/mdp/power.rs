@@ -17,41 +17,48 @@ const POWERS: [f64; 8] = [-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25];
 /// lowest score and has no part in the likelihood. Equal scores are all 0. Returns the transformed scores
 /// and the transformed `best`.
 ///
-/// Source: Box & Cox 1964, "An analysis of transformations", equations 3 (shift and power) and 8 (the
-/// likelihood), on a grid of shifts and powers.
+/// Source: Box & Cox 1964, "An analysis of transformations": powers of shifted values, chosen by the
+/// likelihood, here on a grid of shifts and powers.
 pub(super) fn power_scores(scores: &[f64], best: f64) -> (Vec<f64>, f64) {
     // Halved, so that differences of huge scores stay finite.
     let gaps: Vec<f64> = scores.iter().map(|score| best / 2.0 - score / 2.0).collect();
     let mut complete: Vec<f64> = gaps.iter().copied().filter(|gap| !gap.is_nan()).collect();
     complete.sort_by(f64::total_cmp);
-    let (Some(&smallest), Some(&largest)) = (complete.first(), complete.last()) else {
-        return (vec![0.0; scores.len()], 0.0);
+    let largest = match (complete.first(), complete.last()) {
+        (Some(&smallest), Some(&largest)) if smallest < largest => largest,
+        _ => return (vec![0.0; scores.len()], 0.0),
     };
-    if smallest == largest {
-        return (vec![0.0; scores.len()], 0.0);
-    }
     let positive = &complete[complete.partition_point(|gap| *gap <= 0.0)..];
     let usual = positive[positive.len() / 2];
     complete.iter_mut().for_each(|gap| *gap /= usual);
 
     let mut likeliest = (f64::NEG_INFINITY, Fit { shift: 1.0, power: 1.0, mean: 0.0, sd: 1.0 });
-    let mut logs = Vec::with_capacity(complete.len());
+    let count = complete.len() as f64;
+    let mut values = Vec::with_capacity(complete.len());
     for shift in SHIFTS {
-        logs.clear();
-        logs.extend(complete.iter().map(|gap| (gap + shift).ln()));
+        let logs: Vec<f64> = complete.iter().map(|gap| (gap + shift).ln()).collect();
+        let log_sum = logs.iter().sum::<f64>();
         for power in POWERS {
-            let fit = Fit::to(&logs, shift, power);
+            values.clear();
+            values.extend(logs.iter().map(|log| transformed(*log, power)));
+            let mean = values.iter().sum::<f64>() / count;
+            let sd = (values.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / count).sqrt();
             // The density of the gaps is that of the transformed ones times the slopes.
-            let slopes = (power - 1.0) * logs.iter().sum::<f64>();
-            let likelihood = slopes - complete.len() as f64 * fit.sd.ln();
-            if likelihood > likeliest.0 {
-                likeliest = (likelihood, fit);
+            let likelihood = (power - 1.0) * log_sum - count * sd.ln();
+            // Gaps that only their last bits tell apart are equal after some transformations.
+            if sd > 0.0 && likelihood > likeliest.0 {
+                likeliest = (likelihood, Fit { shift, power, mean, sd });
             }
         }
     }
     let fit = likeliest.1;
     let value = |gap: f64| fit.value(if gap.is_nan() { largest } else { gap } / usual);
     (gaps.iter().map(|gap| value(*gap)).collect(), value(0.0))
+}
+
+/// `-(g^power - 1) / power`, or `-ln g` where power = 0, from `ln g`.
+fn transformed(log: f64, power: f64) -> f64 {
+    if power == 0.0 { -log } else { -((power * log).exp() - 1.0) / power }
 }
 
 /// One transformation with what it is standardized by.
@@ -62,20 +69,7 @@ struct Fit {
     sd: f64,
 }
 
-/// `-(g^power - 1) / power` from `ln g`
-fn transformed(log: f64, power: f64) -> f64 {
-    if power == 0.0 { -log } else { -((power * log).exp() - 1.0) / power }
-}
-
 impl Fit {
-    fn to(logs: &[f64], shift: f64, power: f64) -> Self {
-        let count = logs.len() as f64;
-        let mean = logs.iter().map(|log| transformed(*log, power)).sum::<f64>() / count;
-        let square = |log: &f64| (transformed(*log, power) - mean).powi(2);
-        let variance = logs.iter().map(square).sum::<f64>() / count;
-        Self { shift, power, mean, sd: variance.sqrt() }
-    }
-
     fn value(&self, gap: f64) -> f64 {
         (transformed((gap + self.shift).ln(), self.power) - self.mean) / self.sd
     }
@@ -149,6 +143,9 @@ mod tests {
         let (z, _) = power_scores(&[f64::MIN, f64::MAX, 0.0, f64::NAN], f64::MAX);
         assert!(z.iter().all(|z| z.is_finite()) && z[1] > z[2] && z[2] > z[0], "{z:?}");
         assert_eq!(z[3], z[0]);
+        // Only the last bit differs, far from the best.
+        let (z, best) = power_scores(&[-1.0, -1.0 - f64::EPSILON, -1.0], 0.0);
+        assert!(z.iter().all(|z| z.is_finite() && *z <= best), "{z:?} {best}");
         // One outlier, and all but one equal.
         let (z, _) = power_scores(&[1.0, 1.0, 1.0, -1e300], 1.0);
         assert!(z.iter().all(|z| z.is_finite()) && z[0] > z[3], "{z:?}");

@@ -91,9 +91,11 @@ impl Reward {
                 (normal_scores(scores), optimum.map(|_| highest_normal_score(scores.len())))
             }
             Normalization::Power => {
-                let highest = || scores.iter().copied().reduce(f64::max).unwrap_or(0.0);
+                let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let target = optimum.filter(|_| self.kind == RewardKind::NegativeRegret);
-                let (values, best) = power_scores(scores, target.map_or_else(highest, Score::get));
+                // Noise may lift a score above the optimum.
+                let best = target.map_or(highest, |target| target.get().max(highest));
+                let (values, best) = power_scores(scores, best);
                 (values, target.map(|_| best))
             }
         };
@@ -239,6 +241,18 @@ mod tests {
             [-59.0, -56.0, -59.0, -57.0, -55.5]
         );
         assert_eq!(rewards(RewardKind::Score, none, &[None, None]), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_score_that_noise_lifts_above_the_optimum_is_no_regret() {
+        // The optimum is 60.
+        let scores = [Some(61.5), Some(2.0), None, Some(60.0), Some(7.0)];
+        for normalization in NORMALIZATIONS {
+            let regret = rewards(RewardKind::NegativeRegret, normalization, &scores);
+            assert!(regret.iter().all(|regret| regret.is_finite()), "{normalization:?} {regret:?}");
+            assert_eq!(regret[0], 0.0);
+            assert!(regret[1] < regret[4] && regret[4] < regret[3]);
+        }
     }
 
     #[test]
