@@ -41,7 +41,7 @@ use crate::streams::Generator;
 /// Gaussian process); Rasmussen & Williams 2006, algorithm 2.1 and equation 4.17; Duvenaud, Nickisch &
 /// Rasmussen 2011, "Additive Gaussian processes" (the sum); Wilson et al. 2020, "Efficiently sampling
 /// functions from Gaussian process posteriors", for the draws of Thompson sampling; Snoek, Larochelle &
-/// Adams 2012, "Practical Bayesian optimization", section 3.2, for integrating out the hyperparameters.
+/// Adams 2012, "Practical Bayesian optimization", section 3.1, for integrating out the hyperparameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Kernel {
@@ -401,6 +401,31 @@ impl KernelValue {
         }
         prior
     }
+
+    /// A function of the posterior for the hyperparameters that were factorized last, by Matheron's rule: one
+    /// of the prior, corrected where it misses the rewards (Wilson et al. 2020).
+    fn draw_posterior(
+        &mut self,
+        hyper: &Hyper,
+        rows: &[f32],
+        rewards: &[f64],
+        rng: &mut Generator,
+    ) -> PosteriorDraw {
+        let prior = self.draw_prior(hyper, rng);
+        let Scratch { panel, places, cholesky, .. } = &mut self.scratch;
+        let mut residual = rewards.to_vec();
+        for (residual, prior) in residual.iter_mut().zip(prior.at(rows, panel, places)) {
+            let noise: f64 = StandardNormal.sample(rng);
+            *residual -= f64::from(prior) + noise * hyper.noise.sqrt();
+        }
+        cholesky.solve_lower(&mut residual);
+        cholesky.solve_upper(&mut residual);
+        PosteriorDraw { prior, weights: single(&residual) }
+    }
+}
+
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|value| *value as f32).collect()
 }
 
 impl ContinuousValue for KernelValue {
@@ -409,36 +434,26 @@ impl ContinuousValue for KernelValue {
         let (count, features) = (places.len(), self.features);
         let rewards: Vec<f64> =
             places.iter().map(|&place| f64::from(examples.rewards[place])).collect();
+        let rows: Vec<f32> = places
+            .iter()
+            .flat_map(|place| &examples.inputs[place * features..][..features])
+            .copied()
+            .collect();
         let mut inputs = vec![0.0; count * features];
-        for (row, &place) in places.iter().enumerate() {
-            for feature in 0..features {
-                inputs[feature * count + row] = examples.inputs[place * features + feature];
+        for (place, row) in rows.chunks_exact(features).enumerate() {
+            for (feature, x) in row.iter().enumerate() {
+                inputs[feature * count + place] = *x;
             }
         }
         self.measure(&inputs, count);
 
-        let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
         let drawn = self.draws.then(|| rng.random_range(0..self.chains.len()));
         let mut posteriors = Vec::with_capacity(self.chains.len());
         let mut draw = None;
         for chain in 0..self.chains.len() {
             let hyper = self.walk(self.chains[chain].clone(), &rewards, rng);
             if drawn == Some(chain) {
-                let prior = self.draw_prior(&hyper, rng);
-                let mut rows = vec![0.0; count * features];
-                for (place, row) in rows.chunks_exact_mut(features).enumerate() {
-                    let feature = |feature: usize| inputs[feature * count + place];
-                    row.iter_mut().enumerate().for_each(|(at, x)| *x = feature(at));
-                }
-                let Scratch { panel, places, cholesky, .. } = &mut self.scratch;
-                let mut residual = rewards.clone();
-                for (residual, prior) in residual.iter_mut().zip(prior.at(&rows, panel, places)) {
-                    let noise: f64 = StandardNormal.sample(rng);
-                    *residual -= f64::from(prior) + noise * hyper.noise.sqrt();
-                }
-                cholesky.solve_lower(&mut residual);
-                cholesky.solve_upper(&mut residual);
-                draw = Some(PosteriorDraw { prior, weights: single(&residual) });
+                draw = Some(self.draw_posterior(&hyper, &rows, &rewards, rng));
             }
             if drawn.is_none_or(|drawn| drawn == chain) {
                 let Scratch { cholesky, solution, .. } = &mut self.scratch;
