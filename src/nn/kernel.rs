@@ -693,6 +693,68 @@ vectorized! {
     pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 = dot_body
 }
 
+/// The scalar product in 64 bits, in eight sums side by side.
+#[inline(always)]
+pub(crate) fn dot_double(a: &[f64], b: &[f64]) -> f64 {
+    let (a, rest_a) = a.as_chunks::<8>();
+    let (b, rest_b) = b.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+    }
+    let rest: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// Rows of the Cholesky factor that are computed side by side: the next entry of a row waits for the one
+/// before, and other rows fill that time.
+const SIDE_BY_SIDE: usize = 4;
+
+#[inline(always)]
+fn cholesky_body(pairs: &[f32], diagonal: f64, factor: &mut [f64]) -> bool {
+    let start = |row: usize| row * (row + 1) / 2;
+    let mut first = 0;
+    while start(first) < factor.len() {
+        let (above, rest) = factor.split_at_mut(start(first));
+        // The rows at hand as far as there are any, each longer by one than the one before.
+        let mut rows: [&mut [f64]; SIDE_BY_SIDE] = Default::default();
+        let mut rest = rest;
+        for (place, row) in rows.iter_mut().enumerate() {
+            let (this, others) = rest.split_at_mut(rest.len().min(first + place + 1));
+            (*row, rest) = (this, others);
+        }
+        let pair = |row: usize, column: usize| f64::from(pairs[start(row) - row + column]);
+        for j in 0..first {
+            let other = &above[start(j)..][..=j];
+            for (place, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.is_empty()) {
+                row[j] = (pair(first + place, j) - dot_double(&row[..j], &other[..j])) / other[j];
+            }
+        }
+        for place in 0..SIDE_BY_SIDE {
+            let (done, row) = rows.split_at_mut(place);
+            let Some(row) = row.first_mut().filter(|row| !row.is_empty()) else { break };
+            let i = first + place;
+            for (j, other) in (first..i).zip(&*done) {
+                row[j] = (pair(i, j) - dot_double(&row[..j], &other[..j])) / other[j];
+            }
+            let square = diagonal - dot_double(&row[..i], &row[..i]);
+            if !(square > 0.0 && square.is_finite()) {
+                return false;
+            }
+            row[i] = square.sqrt();
+        }
+        first += SIDE_BY_SIDE;
+    }
+    true
+}
+
+vectorized! {
+    /// The lower Cholesky factor, row after row without what lies above the diagonal, of the symmetric
+    /// matrix with `pairs` below the diagonal, row after row, and `diagonal` in every place of it; false
+    /// where it is not positive definite (Golub & Van Loan 2013, section 4.2).
+    pub(crate) fn cholesky(pairs: &[f32], diagonal: f64, factor: &mut [f64]) -> bool = cholesky_body
+}
+
 /// `cos x` to an absolute error of 2e-7 (1 + |x|).
 ///
 /// In turns, less the nearest whole number of them, x is in [-1/2, 1/2], and its cosine the sine of what is

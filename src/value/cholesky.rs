@@ -1,5 +1,7 @@
 //! The Cholesky factorization of a covariance matrix, in buffers that are used again.
 
+use crate::nn::kernel::{cholesky, dot_double};
+
 /// `K = L L^T` with L lower triangular, row after row without what lies above the diagonal.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cholesky {
@@ -12,40 +14,14 @@ fn start(i: usize) -> usize {
     i * (i + 1) / 2
 }
 
-/// Eight sums side by side, which vectorize where a single one may not.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a, rest_a) = a.as_chunks::<8>();
-    let (b, rest_b) = b.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for (a, b) in a.iter().zip(b) {
-        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
-    }
-    let rest: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f64>() + rest
-}
-
 impl Cholesky {
     /// Factorizes the symmetric matrix with `pairs` below the diagonal, row after row, and `diagonal` in
-    /// every place of it; `None` where it is not positive definite (Golub & Van Loan 2013, section 4.2).
+    /// every place of it; `None` where it is not positive definite.
     pub fn factorize(&mut self, pairs: &[f32], diagonal: f64, size: usize) -> Option<()> {
         self.size = size;
         self.factor.clear();
         self.factor.resize(start(size), 0.0);
-        for i in 0..size {
-            let (above, row) = self.factor.split_at_mut(start(i));
-            let row = &mut row[..=i];
-            for j in 0..i {
-                let other = &above[start(j)..=start(j) + j];
-                let value = f64::from(pairs[start(i) - i + j]);
-                row[j] = (value - dot(&row[..j], &other[..j])) / other[j];
-            }
-            let square = diagonal - dot(&row[..i], &row[..i]);
-            if !(square > 0.0 && square.is_finite()) {
-                return None;
-            }
-            row[i] = square.sqrt();
-        }
-        Some(())
+        cholesky(pairs, diagonal, &mut self.factor).then_some(())
     }
 
     /// `ln det(K) / 2`
@@ -57,7 +33,7 @@ impl Cholesky {
     pub fn solve_lower(&self, b: &mut [f64]) {
         for i in 0..self.size {
             let row = &self.factor[start(i)..=start(i) + i];
-            b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];
+            b[i] = (b[i] - dot_double(&row[..i], &b[..i])) / row[i];
         }
     }
 

@@ -241,6 +241,10 @@ struct PosteriorDraw {
     weights: Vec<f32>,
 }
 
+/// The covariances of so many points are computed at a time: enough for long vectors, few enough to stay in
+/// the nearest cache.
+const ROWS: usize = 16;
+
 /// Buffers that are used again.
 #[derive(Default)]
 struct Scratch {
@@ -339,15 +343,19 @@ impl KernelValue {
         let rows = inputs.len() / features;
         into.clear();
         into.resize(rows * count, 0.0);
-        joint.resize(count, 0.0);
-        term.resize(count, 0.0);
-        for (row, into) in inputs.chunks_exact(features).zip(into.chunks_exact_mut(count)) {
-            joint.fill(0.0);
+        let chunks = inputs.chunks(ROWS * features).zip(into.chunks_mut(ROWS * count));
+        for (inputs, into) in chunks {
+            joint.clear();
+            joint.resize(into.len(), 0.0);
             for (block, length) in blocks.iter().zip(&hyper.lengths) {
-                term.fill(0.0);
+                term.clear();
+                term.resize(into.len(), 0.0);
                 for feature in block.range.clone() {
                     let column = &fitted.inputs[feature * count..][..count];
-                    square_distances(row[feature], column, block.scale, term);
+                    let points = inputs.chunks_exact(features);
+                    for (point, term) in points.zip(term.chunks_exact_mut(count)) {
+                        square_distances(point[feature], column, block.scale, term);
+                    }
                 }
                 add_scaled(term, (1.0 / (length * length)) as f32, joint);
                 if let Some((variance, length)) = hyper.main {
