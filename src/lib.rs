@@ -135,6 +135,7 @@ pub mod error;
 pub mod experiment;
 pub mod explore;
 pub mod mdp;
+pub mod meta;
 pub mod nn;
 pub mod noise;
 pub mod optimizer;

@@ -2,7 +2,7 @@
 
 mod actor_critics;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::explore::{
     Candidates, EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb,
 };
+use crate::meta::{MetaAgent, MetaLearner, Policy, PolicyStudy};
 use crate::mdp::{FramingConfig, Normalization, Refine, Reward, Select};
 use crate::optimizer::{
     ContinuousControl, ContinuousQ, Design, DesignSize, Discrete, GridOrder, GridSearch, Optimizer,
@@ -44,6 +45,10 @@ pub enum Strategy {
     ActorCritic(Box<ContinuousControl>),
     /// Q-learning over configurations as points.
     ContinuousQ(Box<ContinuousQ>),
+    /// An agent that other programs train over a corpus, from scratch: it knows nothing but the problem.
+    Untrained(MetaAgent),
+    /// A trained policy.
+    Policy(PolicyStudy),
 }
 
 /// What a registered strategy works on.
@@ -250,6 +255,15 @@ impl Strategy {
             Self::Q(discrete) => Box::new(discrete.build(problem, streams)?),
             Self::ActorCritic(continuous) => Box::new(continuous.build(problem, streams)?),
             Self::ContinuousQ(continuous) => Box::new(continuous.build(problem, streams)?),
+            Self::Untrained(agent) => {
+                let learner: Arc<dyn MetaLearner> = agent
+                    .untrained(problem.grid(DEFAULT_GRID)?, problem.meta_features.len())?
+                    .into();
+                learner.optimizer(problem, streams, true)?
+            }
+            Self::Policy(PolicyStudy { directory, fine_tune }) => {
+                Policy::load(directory)?.optimizer(problem, streams, *fine_tune)?
+            }
         })
     }
 }

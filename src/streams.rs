@@ -58,7 +58,7 @@ impl Streams {
 }
 
 /// The 64-bit Fowler-Noll-Vo hash (variant 1a), stable across platforms and releases.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -3,6 +3,7 @@
 mod compare;
 mod strategies;
 mod surfaces;
+mod transfer;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ struct Arguments {
 enum Command {
     Compare(compare::Compare),
     Surfaces(surfaces::Surfaces),
+    Transfer(transfer::TransferArgs),
     Strategies(strategies::Strategies),
 }
 
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => match arguments.command {
             Command::Compare(compare) => compare.run(),
             Command::Surfaces(surfaces) => surfaces.run(),
+            Command::Transfer(transfer) => transfer.run(),
             Command::Strategies(strategies) => strategies.run(),
         },
         // `--help` and `--version`.

@@ -39,6 +39,7 @@ pub use self::csv::{HEADER, trials_csv};
 pub use plan::{Entrant, Plan, run_seed};
 #[cfg(feature = "report")]
 pub use report::report_html;
+pub(crate) use runner::run_with;
 pub use runner::{End, Progress, Record, Results, Run, run};
 pub use summary::{
     CHECKPOINTS, Checkpoint, Confidence, Stopped, StrategyOnSurface, StrategySummary, Summary,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::optimizer::{GridCache, Problem};
+use crate::optimizer::{GridCache, Optimizer, Problem};
 use crate::streams::Streams;
 use crate::study::Study;
 use crate::surface::Spec;
@@ -95,6 +95,23 @@ pub fn run(
     progress: &(dyn Fn(Progress) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Results> {
+    let build = |_surface: usize, strategy: usize, problem: &Problem, streams: Streams| {
+        plan.strategies[strategy].strategy.build(problem, streams)
+    };
+    run_with(plan, &build, progress, cancel)
+}
+
+/// Makes the optimizer of a run from the surface's and the strategy's places in the plan.
+pub(crate) type Build<'a> =
+    dyn Fn(usize, usize, &Problem, Streams) -> Result<Box<dyn Optimizer>> + Sync + 'a;
+
+/// [`run()`] with optimizers that `build` makes, such as policies that differ from surface to surface.
+pub(crate) fn run_with(
+    plan: &Plan,
+    build: &Build<'_>,
+    progress: &(dyn Fn(Progress) + Sync),
+    cancel: &AtomicBool,
+) -> Result<Results> {
     plan.check()?;
     let started = Instant::now();
     let cells = plan.surfaces.len() * plan.strategies.len();
@@ -115,7 +132,9 @@ pub fn run(
             let (surface, strategy) = (cell / plan.strategies.len(), cell % plan.strategies.len());
             let begun = Instant::now();
             let run =
-                one(plan, surface, strategy, seed, &grids[surface], cancel, &|| trial_done(1));
+                one(plan, build, (surface, strategy, seed), &grids[surface], cancel, &|| {
+                    trial_done(1);
+                });
             let left = plan.trials - run.records.len();
             if run.end != End::Interrupted {
                 lock(&schedule).finished(cell, begun.elapsed());
@@ -170,6 +189,7 @@ fn problem(spec: &Spec, trials: usize, grids: &GridCache) -> Result<Problem> {
         grid: spec.grid.clone(),
         meta_features: spec.meta_features.clone(),
         budget: Some(trials),
+        direction: spec.direction,
         optimum: spec.optimum.map(|value| spec.direction.score(value)).transpose()?,
         grids: grids.clone(),
     })
@@ -177,9 +197,8 @@ fn problem(spec: &Spec, trials: usize, grids: &GridCache) -> Result<Problem> {
 
 fn one(
     plan: &Plan,
-    surface: usize,
-    strategy: usize,
-    seed: usize,
+    build: &Build<'_>,
+    (surface, strategy, seed): (usize, usize, usize),
     grids: &GridCache,
     cancel: &AtomicBool,
     trial_done: &dyn Fn(),
@@ -192,13 +211,15 @@ fn one(
         end: End::Finished,
         first_failure: None,
     };
-    let (surface, strategy) = (&plan.surfaces[surface], &plan.strategies[strategy].strategy);
+    let place = surface;
+    let surface = &plan.surfaces[place];
     let spec = surface.spec();
     let seed = run_seed(plan.seed, &spec.name, seed);
     let study = problem(spec, plan.trials, grids).and_then(|problem| {
+        let optimizer = build(place, strategy, &problem, Streams::new(seed))?;
         Study::builder(spec.space.clone())
             .problem(problem)
-            .configured(strategy.clone())
+            .optimizer(optimizer)
             .direction(spec.direction)
             .seed(seed)
             .build()

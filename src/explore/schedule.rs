@@ -36,7 +36,13 @@ pub enum Schedule {
         /// How long the change takes.
         trials: u64,
     },
+    /// `factor sqrt(ln(t + 1))`: what upper confidence bounds grow by (Auer et al. 2002; Srinivas et al.
+    /// 2010).
+    RootLog(f64),
 }
+
+/// More trials than any study has, for the end of schedules that have none.
+const LONGEST_STUDY: f64 = 1e9;
 
 impl Schedule {
     /// From 0.5 to 0.02 over a hundred trials: noise on actions that is wide at first and fine at last.
@@ -50,6 +56,22 @@ impl Schedule {
             Self::Constant(value) => value,
             Self::Linear { from, to, trials } => from + (to - from) * share(trials),
             Self::Exponential { from, to, trials } => from * (to / from).powf(share(trials)),
+            Self::RootLog(factor) => factor * ((trial + 1) as f64).ln().sqrt(),
+        }
+    }
+
+    /// The schedule with every number multiplied.
+    #[must_use]
+    pub fn scaled(self, by: f64) -> Self {
+        match self {
+            Self::Constant(value) => Self::Constant(by * value),
+            Self::Linear { from, to, trials } => {
+                Self::Linear { from: by * from, to: by * to, trials }
+            }
+            Self::Exponential { from, to, trials } => {
+                Self::Exponential { from: by * from, to: by * to, trials }
+            }
+            Self::RootLog(factor) => Self::RootLog(by * factor),
         }
     }
 
@@ -59,6 +81,7 @@ impl Schedule {
             Self::Constant(value) => ([value, value], false),
             Self::Linear { from, to, .. } => ([from, to], false),
             Self::Exponential { from, to, .. } => ([from, to], true),
+            Self::RootLog(factor) => ([0.0, factor * LONGEST_STUDY.ln().sqrt()], false),
         };
         for end in ends {
             if !(low..=high).contains(&end) {

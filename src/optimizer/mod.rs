@@ -23,13 +23,16 @@ use crate::error::Result;
 use crate::persist::Persist;
 use crate::space::{Configuration, Grid, GridSize, SearchSpace};
 use crate::streams::Streams;
-use crate::trial::{History, PendingTrial, Score, Trial, TrialId};
+use crate::trial::{Direction, History, PendingTrial, Score, Trial, TrialId};
 
 /// What an optimizer is built for.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// The search space.
     pub space: SearchSpace,
+    /// Whether the objective is minimized or maximized. Scores have the sign of it already; a trained policy
+    /// is held to the direction that it was trained for. A study sets it.
+    pub direction: Direction,
     /// The configurations to choose from, where they are given (the rows of a table).
     pub grid: Option<Arc<Grid>>,
     /// The data set's meta-features, empty where there are none.
@@ -52,6 +55,7 @@ impl Problem {
     pub fn new(space: SearchSpace) -> Self {
         Self {
             space,
+            direction: Direction::default(),
             grid: None,
             meta_features: Vec::new(),
             budget: None,

@@ -3,6 +3,7 @@
 mod store;
 
 use crate::error::{Error, Result};
+use crate::meta::PolicyStudy;
 use crate::optimizer::{Context, Optimizer, Problem};
 use crate::space::{Configuration, SearchSpace};
 use crate::strategy::Strategy;
@@ -272,6 +273,15 @@ impl StudyBuilder {
         self
     }
 
+    /// A trained policy by its directory, as it was trained: [`PolicyStudy`] lets it learn on.
+    #[must_use]
+    pub fn policy(self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.configured(Strategy::Policy(PolicyStudy {
+            directory: directory.into(),
+            fine_tune: false,
+        }))
+    }
+
     /// An optimizer of your own. Such a study is loaded with [`Study::load_with`].
     #[must_use]
     pub fn optimizer(mut self, optimizer: Box<dyn Optimizer>) -> Self {
@@ -307,7 +317,8 @@ impl StudyBuilder {
     /// [`Error::Unknown`] for an unknown strategy; [`Error::Setting`] or [`Error::Unsuited`] where
     /// its settings or parts do not fit, a meta-feature is NaN or infinite, or the problem's grid is
     /// one of another space.
-    pub fn build(self) -> Result<Study> {
+    pub fn build(mut self) -> Result<Study> {
+        self.problem.direction = self.direction;
         if let Some(number) = self.problem.meta_features.iter().find(|number| !number.is_finite()) {
             return Err(Error::setting("study", "meta-features", "finite numbers", number));
         }

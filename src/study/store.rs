@@ -206,6 +206,7 @@ impl Study {
         };
         let streams = Streams::new(file.seed);
         let problem = Problem {
+            direction: file.direction,
             space: space.clone(),
             grid,
             meta_features: file.meta_features,

@@ -77,6 +77,16 @@ impl Table {
         }
         directory.table(task, &mut Vec::new())
     }
+
+    /// The configurations, in the order of the file or of the task that it shares its grid with.
+    pub fn grid(&self) -> &Arc<Grid> {
+        &self.grid
+    }
+
+    /// The values in the order of the grid, in the objective's own unit.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
 }
 
 impl Surface for Table {

@@ -1,0 +1,168 @@
+//! Agents that are trained over a corpus, by name and as plain data.
+
+use std::sync::{Arc, LazyLock};
+
+use serde::{Deserialize, Serialize};
+
+use super::control::{ControlAgent, ControlLearner};
+use super::corpus::Corpus;
+use super::portfolio::{Order, Portfolio};
+use super::prior::LearnedPrior;
+use super::prior_agent::{Choice, PriorAgent, PriorLearner};
+use crate::error::{Error, Result};
+use crate::explore::{EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb};
+use crate::optimizer::{Optimizer, Problem};
+use crate::persist::Persist;
+use crate::space::Grid;
+use crate::streams::Streams;
+
+/// What is trained over a corpus and then tunes new tasks.
+pub trait MetaLearner: Persist + Send + Sync {
+    /// The number of steps that training takes.
+    fn steps(&self) -> u64;
+
+    /// Takes step `step` of training, from 0. `streams` are those of the training.
+    ///
+    /// # Errors
+    ///
+    /// What the learner's own parts report.
+    fn train(&mut self, step: u64, streams: Streams) -> Result<()>;
+
+    /// An optimizer that tunes a new task with what was learned; with `fine_tune` it goes on learning from
+    /// the new task's trials, where that differs from taking them into account.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsuited`] where the problem is not one that the learner was trained for.
+    fn optimizer(
+        self: Arc<Self>,
+        problem: &Problem,
+        streams: Streams,
+        fine_tune: bool,
+    ) -> Result<Box<dyn Optimizer>>;
+
+    /// What training found, a sentence each, for the model card.
+    fn findings(&self) -> Vec<String>;
+}
+
+/// An agent that is trained over a corpus, as plain data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "agent", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum MetaAgent {
+    /// A fixed order of configurations.
+    Portfolio {
+        /// Which order.
+        order: Order,
+    },
+    /// The learned prior with a rule of choice.
+    Prior(Box<PriorAgent>),
+    /// Q-learning over rules of choice on the learned prior.
+    Control(Box<ControlAgent>),
+}
+
+impl MetaAgent {
+    /// The registered agent of a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] with the nearest name.
+    pub fn named(name: &str) -> Result<Self> {
+        registered().iter().find(|agent| agent.name == name).map(|agent| agent.agent.clone()).ok_or_else(
+            || {
+                let names: Vec<&str> = registered().iter().map(|agent| agent.name.as_str()).collect();
+                let listing = format!("agents are {}", names.join(", "));
+                Error::unknown("agent", name, names.iter().copied(), &listing)
+            },
+        )
+    }
+
+    /// The learner before its training over a corpus.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where a setting is out of its range.
+    pub fn learner(&self, corpus: &Corpus) -> Result<Box<dyn MetaLearner>> {
+        self.with_prior(LearnedPrior::new(corpus))
+    }
+
+    /// The learner that knows no task: what the agent is from scratch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where a setting is out of its range.
+    pub fn untrained(&self, grid: Arc<Grid>, meta_features: usize) -> Result<Box<dyn MetaLearner>> {
+        self.with_prior(LearnedPrior::ignorant(grid, meta_features))
+    }
+
+    pub(super) fn with_prior(&self, prior: LearnedPrior) -> Result<Box<dyn MetaLearner>> {
+        Ok(match self {
+            Self::Portfolio { order } => Box::new(Portfolio::new(&prior, *order)),
+            Self::Prior(agent) => Box::new(PriorLearner::new(agent, prior)?),
+            Self::Control(agent) => {
+                Box::new(ControlLearner::new(agent, prior, Streams::new(0))?)
+            }
+        })
+    }
+}
+
+/// An agent under its name.
+#[derive(Debug, Clone)]
+pub struct RegisteredAgent {
+    /// The name.
+    pub name: String,
+    /// What it is, in a line.
+    pub summary: String,
+    /// Its settings.
+    pub agent: MetaAgent,
+}
+
+static REGISTRY: LazyLock<Vec<RegisteredAgent>> = LazyLock::new(|| {
+    let named = |name: &str, summary: &str, agent| RegisteredAgent {
+        name: name.to_owned(),
+        summary: summary.to_owned(),
+        agent,
+    };
+    let prior = |name: &str, choice, summary: &str| {
+        let agent = PriorAgent { choice, ..PriorAgent::default() };
+        named(name, summary, MetaAgent::Prior(Box::new(agent)))
+    };
+    let explore = |exploration: Exploration| {
+        let name = format!("prior-{}", exploration.name());
+        let summary = format!("learned prior; {} exploration", exploration.name());
+        prior(&name, Choice::Explore(exploration), &summary)
+    };
+    vec![
+        named(
+            "average-rank",
+            "configurations by their average rank over the training tasks",
+            MetaAgent::Portfolio { order: Order::AverageRank },
+        ),
+        named(
+            "greedy-portfolio",
+            "configurations that complement each other on the training tasks",
+            MetaAgent::Portfolio { order: Order::GreedyComplementary },
+        ),
+        explore(Exploration::Greedy(Greedy::default())),
+        explore(Exploration::EpsilonGreedy(EpsilonGreedy {
+            epsilon: Schedule::Constant(0.1),
+        })),
+        explore(Exploration::Softmax(Softmax { temperature: Schedule::Constant(0.02) })),
+        explore(Exploration::Ucb(Ucb { coefficient: Schedule::RootLog(0.5), ..Ucb::default() })),
+        explore(Exploration::Thompson(Thompson::default())),
+        prior(
+            "prior-expected-improvement",
+            Choice::ExpectedImprovement {},
+            "learned prior; expected improvement, no reinforcement learning",
+        ),
+        named(
+            "prior-control",
+            "learned prior; Q-learning over rules of choice",
+            MetaAgent::Control(Box::default()),
+        ),
+    ]
+});
+
+/// Every registered agent.
+pub fn registered() -> &'static [RegisteredAgent] {
+    &REGISTRY
+}

@@ -1,0 +1,231 @@
+//! Measuring transfer: agents trained on some tasks tune others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+use super::corpus::Corpus;
+use super::learner::MetaAgent;
+use super::policy::Policy;
+use super::training::Training;
+use crate::error::{Error, Result};
+use crate::experiment::{Entrant, Plan, Progress, Results, run_with};
+use crate::optimizer::Problem;
+use crate::strategy::Strategy;
+use crate::streams::Streams;
+use crate::surface::Surface;
+
+/// Which tasks are held out.
+#[derive(Debug, Clone)]
+pub enum Split {
+    /// The tasks in random order in so many parts; each part is tuned with what was learned on the others.
+    Folds(usize),
+    /// Each task is tuned with what was learned on all others.
+    LeaveOneOut,
+    /// All tasks are learned from; those of another corpus of the same space are tuned.
+    Test(Corpus),
+}
+
+/// What takes part.
+#[derive(Debug, Clone)]
+pub struct Contender {
+    /// The name in the results.
+    pub name: String,
+    /// What it is.
+    pub kind: ContenderKind,
+}
+
+/// How a contender comes to its optimizer.
+#[derive(Debug, Clone)]
+pub enum ContenderKind {
+    /// Trained on the tasks that are not held out.
+    Trained(MetaAgent),
+    /// Built for the held-out task alone.
+    Fresh(Strategy),
+}
+
+/// A measurement of transfer.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// The tasks.
+    pub corpus: Corpus,
+    /// Which of them are held out.
+    pub split: Split,
+    /// What takes part.
+    pub contenders: Vec<Contender>,
+    /// The trials of a run.
+    pub trials: usize,
+    /// The runs of each contender on each held-out task.
+    pub seeds: usize,
+    /// The master seed, of folds and trainings too.
+    pub seed: u64,
+    /// The number of trainings or runs at the same time. Results do not depend on it.
+    pub jobs: usize,
+}
+
+/// How far a measurement is.
+#[derive(Debug, Clone, Copy)]
+pub enum Stage {
+    /// So many trainings of so many are done.
+    Training {
+        /// Done.
+        done: usize,
+        /// In all.
+        total: usize,
+    },
+    /// The held-out tasks are being tuned.
+    Tuning(Progress),
+}
+
+/// One part of the split: what is learned from, and what is tuned.
+struct Part {
+    training: Corpus,
+    held_out: Vec<Arc<dyn Surface>>,
+}
+
+impl Transfer {
+    /// Trains and tunes. Once `cancel` is set, the measurement ends early, as [`experiment::run`] does.
+    ///
+    /// [`experiment::run`]: crate::experiment::run()
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where a number is out of its range or a name occurs twice; [`Error::Unsuited`] where
+    /// the test corpus has another space; what trainings report.
+    pub fn run(&self, progress: &(dyn Fn(Stage) + Sync), cancel: &AtomicBool) -> Result<Results> {
+        let parts = self.parts()?;
+        let plan = self.plan(&parts);
+        plan.check()?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.jobs)
+            .build()
+            .map_err(|error| Error::unsuited("the pool of threads", error.to_string()))?;
+        let policies = pool.install(|| self.train(&parts, progress, cancel))?;
+        // The part of each surface.
+        let part_of: Vec<usize> = parts
+            .iter()
+            .enumerate()
+            .flat_map(|(part, Part { held_out, .. })| held_out.iter().map(move |_| part))
+            .collect();
+        let build = |surface: usize, contender: usize, problem: &Problem, streams: Streams| {
+            match &policies[part_of[surface] * self.contenders.len() + contender] {
+                Some(policy) => policy.optimizer(problem, streams, false),
+                None => plan.strategies[contender].strategy.build(problem, streams),
+            }
+        };
+        run_with(&plan, &build, &|now| progress(Stage::Tuning(now)), cancel)
+    }
+
+    /// The policies, contender by contender within part by part; `None` for what needs no training.
+    fn train(
+        &self,
+        parts: &[Part],
+        progress: &(dyn Fn(Stage) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Option<Policy>>> {
+        let trained =
+            |contender: &Contender| matches!(contender.kind, ContenderKind::Trained(_));
+        let total = parts.len() * self.contenders.iter().filter(|c| trained(c)).count();
+        let done = AtomicUsize::new(0);
+        (0..parts.len() * self.contenders.len())
+            .into_par_iter()
+            .map(|cell| {
+                let (part, contender) =
+                    (cell / self.contenders.len(), &self.contenders[cell % self.contenders.len()]);
+                let ContenderKind::Trained(agent) = &contender.kind else { return Ok(None) };
+                let seed = Streams::new(self.seed).child("part", part as u64).seed();
+                let corpus = &parts[part].training;
+                let mut training = Training::new(&contender.name, agent, corpus, seed)?;
+                while !cancel.load(Ordering::Relaxed) && training.advance()? {}
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                progress(Stage::Training { done, total });
+                Ok(Some(training.finish_early()))
+            })
+            .collect()
+    }
+
+    fn plan(&self, parts: &[Part]) -> Plan {
+        Plan {
+            surfaces: parts.iter().flat_map(|part| part.held_out.iter().cloned()).collect(),
+            strategies: self
+                .contenders
+                .iter()
+                .map(|contender| Entrant {
+                    name: contender.name.clone(),
+                    strategy: match &contender.kind {
+                        // The settings, for the results; what runs is a policy for each part.
+                        ContenderKind::Trained(agent) => Strategy::Untrained(agent.clone()),
+                        ContenderKind::Fresh(strategy) => strategy.clone(),
+                    },
+                })
+                .collect(),
+            trials: self.trials,
+            seeds: self.seeds,
+            seed: self.seed,
+            jobs: self.jobs,
+        }
+    }
+
+    fn parts(&self) -> Result<Vec<Part>> {
+        let count = self.corpus.tasks().len();
+        let folds = match &self.split {
+            Split::Test(test) => {
+                if test.space() != self.corpus.space() || test.direction() != self.corpus.direction()
+                {
+                    return Err(Error::unsuited(
+                        "the measurement",
+                        format!(
+                            "the test corpus `{}` has another space or direction than `{}`",
+                            test.name(),
+                            self.corpus.name()
+                        ),
+                    ));
+                }
+                if test.meta_features() != self.corpus.meta_features() {
+                    return Err(Error::unsuited(
+                        "the measurement",
+                        format!(
+                            "the test corpus `{}` has {} meta-features, `{}` {}",
+                            test.name(),
+                            test.meta_features(),
+                            self.corpus.name(),
+                            self.corpus.meta_features()
+                        ),
+                    ));
+                }
+                return Ok(vec![Part {
+                    training: self.corpus.clone(),
+                    held_out: surfaces(test, 0..test.tasks().len()),
+                }]);
+            }
+            Split::Folds(folds) => *folds,
+            Split::LeaveOneOut => count,
+        };
+        if !(2..=count).contains(&folds) {
+            let rule = format!("in 2..={count}, the number of tasks");
+            return Err(Error::setting("transfer", "folds", rule, folds));
+        }
+        let mut order: Vec<usize> = (0..count).collect();
+        order.shuffle(&mut Streams::new(self.seed).at("folds", 0));
+        Ok((0..folds)
+            .map(|fold| {
+                let mut held_out = order[fold * count / folds..(fold + 1) * count / folds].to_vec();
+                held_out.sort_unstable();
+                let training: Vec<usize> =
+                    (0..count).filter(|task| !held_out.contains(task)).collect();
+                Part {
+                    training: self.corpus.subset(&training),
+                    held_out: surfaces(&self.corpus, held_out.into_iter()),
+                }
+            })
+            .collect())
+    }
+}
+
+fn surfaces(corpus: &Corpus, tasks: impl Iterator<Item = usize>) -> Vec<Arc<dyn Surface>> {
+    tasks
+        .map(|task| Arc::clone(&corpus.tasks()[task].surface) as Arc<dyn Surface>)
+        .collect()
+}
