@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::explore::{
     Candidates, EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb,
 };
-use crate::meta::{MetaAgent, MetaLearner, Policy, PolicyStudy};
 use crate::mdp::{FramingConfig, Normalization, Refine, Reward, Select};
+use crate::meta::{MetaAgent, MetaLearner, Policy, PolicyStudy};
 use crate::optimizer::{
     ContinuousControl, ContinuousQ, Design, DesignSize, Discrete, GridOrder, GridSearch, Optimizer,
     Problem, RandomSearch, SobolSearch,

@@ -1,8 +1,11 @@
 //! The command line: parses, calls the library, prints.
 
 mod compare;
+mod leaderboard;
+mod progress;
 mod strategies;
 mod surfaces;
+mod train;
 mod transfer;
 
 use std::io::{ErrorKind, Write};
@@ -23,7 +26,8 @@ struct Arguments {
 enum Command {
     Compare(compare::Compare),
     Surfaces(surfaces::Surfaces),
-    Transfer(transfer::TransferArgs),
+    Train(train::Train),
+    Transfer(transfer::TransferCommand),
     Strategies(strategies::Strategies),
 }
 
@@ -53,6 +57,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => match arguments.command {
             Command::Compare(compare) => compare.run(),
             Command::Surfaces(surfaces) => surfaces.run(),
+            Command::Train(train) => train.run(),
             Command::Transfer(transfer) => transfer.run(),
             Command::Strategies(strategies) => strategies.run(),
         },

@@ -1,41 +1,232 @@
-//! `hyperq transfer`
+//! `hyperq transfer`.
+
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::Mutex;
+
 use clap::Args;
-use super::{Failure, print};
-use hyperq::meta::*;
-use hyperq::experiment::{self, Summary};
+use hyperq::experiment::{self, Plan, Summary};
+use hyperq::meta::{Contender, ContenderKind, Corpus, MetaAgent, Split, Stage, Transfer};
 use hyperq::strategy::Strategy;
 
-/// Measures transfer.
+use super::compare::{Format, cancelled_by_interrupt, conclude, distinct, quoted};
+use super::progress::Display;
+use super::train::agent;
+use super::{Failure, print};
+
+/// Train agents on some tasks of a corpus, tune the others with them, and write a report
+///
+/// Without agents: every registered one. Random search, and what the agents reach from scratch on the held-out
+/// task alone, are always there.
 #[derive(Args)]
-pub struct TransferArgs {
-    #[arg(long)] corpus: PathBuf,
-    #[arg(long, default_value_t = 5)] folds: usize,
-    #[arg(long = "agent")] agents: Vec<String>,
-    #[arg(long, default_value_t = 60)] trials: usize,
-    #[arg(long, default_value_t = 3)] seeds: usize,
-    #[arg(long, default_value_t = 0)] seed: u64,
-    #[arg(long, default_value_t = 2)] jobs: usize,
+pub struct TransferCommand {
+    /// A directory of tables of one search space
+    #[arg(long, value_name = "DIR")]
+    corpus: PathBuf,
+    /// Hold the tasks out in so many parts [default: 5]
+    #[arg(long, value_name = "N", conflicts_with_all = ["leave_one_out", "test"])]
+    folds: Option<usize>,
+    /// Hold each task out on its own
+    #[arg(long, conflicts_with = "test")]
+    leave_one_out: bool,
+    /// Train on the whole corpus and tune the tasks of another one of the same space
+    #[arg(long, value_name = "DIR")]
+    test: Option<PathBuf>,
+    /// A registered agent or one that the configuration file defines; repeatable
+    #[arg(long = "agent", value_name = "NAME")]
+    agents: Vec<String>,
+    /// Read agents with settings from a file
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Trials of a run
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    trials: usize,
+    /// Runs of each agent on each held-out task
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    seeds: usize,
+    /// The master seed, of folds and trainings too
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// Trainings or runs at the same time; results do not depend on it [default: one a core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Where trials.csv, summary.json and report.html go
+    #[arg(long, value_name = "DIR", default_value = "hyperq-transfer")]
+    out: PathBuf,
+    /// What to print: a table, or the content of summary.json
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// No progress on stderr
+    #[arg(long)]
+    quiet: bool,
 }
-impl TransferArgs {
-    pub fn run(self) -> Result<(), Failure> {
-        let corpus = Corpus::read(&self.corpus).map_err(Failure::usage)?;
-        let names: Vec<String> = if self.agents.is_empty() { registered().iter().map(|r| r.name.clone()).collect() } else { self.agents.clone() };
-        let mut contenders: Vec<Contender> = names.iter().map(|n| Ok(Contender { name: n.clone(), kind: ContenderKind::Trained(MetaAgent::named(n)?) })).collect::<hyperq::Result<_>>().map_err(Failure::usage)?;
-        contenders.push(Contender { name: "prior-ucb-scratch".into(), kind: ContenderKind::Fresh(Strategy::Untrained(MetaAgent::named("prior-ucb").unwrap())) });
-        contenders.push(Contender { name: "random".into(), kind: ContenderKind::Fresh(Strategy::Random {}) });
-        let t = Transfer { corpus, split: Split::Folds(self.folds), contenders, trials: self.trials, seeds: self.seeds, seed: self.seed, jobs: self.jobs };
-        let r = t.run(&|_| (), &AtomicBool::new(false)).map_err(Failure::failed)?;
-        let s = Summary::of(&r);
-        let mut text = String::new();
-        for st in &s.strategies {
-            text += &format!("{:28}", st.name);
-            for c in &st.normalized_regret { text += &format!(" {}:{:.4}", c.trial, c.mean); }
-            text += &format!("  {:?}\n", st.ask_micros);
+
+/// The agents whose counterpart from scratch takes part unless agents are named.
+const FROM_SCRATCH: [&str; 2] = ["prior-ucb", "hyp-rl"];
+/// What agents are compared with one by one, where it takes part.
+const REFERENCES: [&str; 3] = ["prior-ucb", "average-rank", "greedy-portfolio"];
+
+impl TransferCommand {
+    /// Runs the measurement, writes the files and prints the table.
+    pub fn run(&self) -> Result<(), Failure> {
+        let transfer = self.transfer()?;
+        std::fs::create_dir_all(&self.out)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", self.out.display())))?;
+        let cancel = cancelled_by_interrupt()?;
+        let display: Mutex<Option<Display>> = Mutex::new(None);
+        let tasks = match &transfer.split {
+            Split::Test(test) => test.tasks().len(),
+            _ => transfer.corpus.tasks().len(),
+        };
+        let show = |stage: Stage| match stage {
+            Stage::Training { done, total } => {
+                if !self.quiet {
+                    let back = if std::io::stderr().is_terminal() { "\r" } else { "" };
+                    let end = if back.is_empty() || done == total { "\n" } else { "" };
+                    let _ =
+                        write!(std::io::stderr(), "{back}{done} of {total} policies trained{end}");
+                }
+            }
+            Stage::Tuning(now) => {
+                let mut display = display.lock().unwrap_or_else(|error| error.into_inner());
+                display
+                    .get_or_insert_with(|| {
+                        let size = [transfer.contenders.len(), tasks, self.seeds, self.trials];
+                        Display::new(self.quiet, size, transfer.jobs)
+                    })
+                    .show(now);
+            }
+        };
+        let results = transfer.run(&show, &cancel).map_err(Failure::failed)?;
+        if let Some(display) = display.into_inner().unwrap_or_else(|error| error.into_inner()) {
+            display.finish();
         }
-        for st in &s.stopped { text += &format!("{st:?}\n"); }
-        experiment::write(&r, &s, "x", std::path::Path::new("/tmp/transfer")).map_err(Failure::failed)?;
-        print(&text)
+        let mut summary = Summary::of(&results);
+        let pairs = pairs(&transfer.contenders);
+        summary.compare(&results, pairs.iter().map(|(a, b)| (a.as_str(), b.as_str())));
+        let written = experiment::write(&results, &summary, &self.command(), &self.out)
+            .map_err(Failure::failed)?;
+        if self.format == Format::Table && !results.interrupted {
+            print(&format!("{}\n", from_scratch(&summary)))?;
+        }
+        conclude(&results, &summary, &written, &self.out, self.format, self.quiet)
     }
+
+    fn transfer(&self) -> Result<Transfer, Failure> {
+        let corpus = Corpus::read(&self.corpus).map_err(Failure::usage)?;
+        let split = match (&self.test, self.leave_one_out) {
+            (Some(test), _) => Split::Test(Corpus::read(test).map_err(Failure::usage)?),
+            (None, true) => Split::LeaveOneOut,
+            (None, false) => Split::Folds(self.folds.unwrap_or(5)),
+        };
+        let own = match &self.config {
+            Some(path) => MetaAgent::read_all(path).map_err(Failure::usage)?,
+            None => Vec::new(),
+        };
+        let names: Vec<String> = if !self.agents.is_empty() {
+            distinct(&self.agents).into_iter().map(str::to_owned).collect()
+        } else if !own.is_empty() {
+            own.iter().map(|(name, _)| name.clone()).collect()
+        } else {
+            hyperq::meta::registered().iter().map(|agent| agent.name.clone()).collect()
+        };
+        let named = !self.agents.is_empty() || !own.is_empty();
+        let mut contenders = Vec::new();
+        for name in names {
+            let agent = agent(&name, &own)?;
+            let scratch = agent.learns_alone() && (named || FROM_SCRATCH.contains(&name.as_str()));
+            contenders.push(Contender {
+                name: name.clone(),
+                kind: ContenderKind::Trained(agent.clone()),
+            });
+            if scratch {
+                contenders.push(Contender {
+                    name: format!("{name}-scratch"),
+                    kind: ContenderKind::Fresh(Strategy::Untrained(agent)),
+                });
+            }
+        }
+        contenders.push(Contender {
+            name: "random".to_owned(),
+            kind: ContenderKind::Fresh(Strategy::Random {}),
+        });
+        Ok(Transfer {
+            corpus,
+            split,
+            contenders,
+            trials: self.trials,
+            seeds: self.seeds,
+            seed: self.seed,
+            jobs: self.jobs.unwrap_or(Plan::default().jobs),
+        })
+    }
+
+    fn command(&self) -> String {
+        let mut words = vec!["hyperq".to_owned(), "transfer".to_owned()];
+        let mut option =
+            |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
+        option("--corpus", self.corpus.display().to_string());
+        if let Some(test) = &self.test {
+            option("--test", test.display().to_string());
+        } else if !self.leave_one_out {
+            option("--folds", self.folds.unwrap_or(5).to_string());
+        }
+        self.agents.iter().for_each(|agent| option("--agent", agent.clone()));
+        if let Some(config) = &self.config {
+            option("--config", config.display().to_string());
+        }
+        option("--trials", self.trials.to_string());
+        option("--seeds", self.seeds.to_string());
+        option("--seed", self.seed.to_string());
+        if self.leave_one_out {
+            words.push("--leave-one-out".to_owned());
+        }
+        words.join(" ")
+    }
+}
+
+/// Each trained agent against its counterpart from scratch and against the references.
+fn pairs(contenders: &[Contender]) -> Vec<(String, String)> {
+    let present = |name: &str| contenders.iter().any(|contender| contender.name == name);
+    let mut pairs = Vec::new();
+    for Contender { name, kind } in contenders {
+        if !matches!(kind, ContenderKind::Trained(_)) {
+            continue;
+        }
+        let scratch = format!("{name}-scratch");
+        let references = REFERENCES.iter().map(|reference| (*reference).to_owned());
+        for against in std::iter::once(scratch).chain(references) {
+            // The portfolios are compared with, not compared.
+            let portfolio = REFERENCES[1..].contains(&name.as_str());
+            if present(&against) && against != *name && !portfolio {
+                pairs.push((name.clone(), against));
+            }
+        }
+    }
+    pairs
+}
+
+/// What training on other tasks gained, and where it hurt.
+fn from_scratch(summary: &Summary) -> String {
+    let mut text = String::new();
+    for pair in &summary.pairs {
+        if !pair.against.ends_with("-scratch") {
+            continue;
+        }
+        let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+        let interval =
+            pair.relative_improvement_interval.map_or_else(String::new, |[low, high]| {
+                format!(" ({} to {})", percent(low), percent(high))
+            });
+        text.push_str(&format!(
+            "{}: {}{interval} better than from scratch; worse on {} of {} tasks{}{}\n",
+            pair.strategy,
+            percent(pair.relative_improvement),
+            pair.hurt.len(),
+            pair.surfaces,
+            if pair.hurt.is_empty() { "" } else { ": " },
+            pair.hurt.join(", ")
+        ));
+    }
+    text
 }

@@ -23,6 +23,7 @@
 pub mod config;
 mod csv;
 pub mod metrics;
+mod pairs;
 mod plan;
 #[cfg(feature = "report")]
 mod report;
@@ -36,6 +37,7 @@ use crate::error::{Error, Result};
 use crate::persist::write_atomically;
 
 pub use self::csv::{HEADER, trials_csv};
+pub use pairs::{Difference, Pair};
 pub use plan::{Entrant, Plan, run_seed};
 #[cfg(feature = "report")]
 pub use report::report_html;

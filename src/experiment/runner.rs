@@ -131,10 +131,9 @@ pub(crate) fn run_with(
             let Some((cell, seed)) = lock(&schedule).next() else { break };
             let (surface, strategy) = (cell / plan.strategies.len(), cell % plan.strategies.len());
             let begun = Instant::now();
-            let run =
-                one(plan, build, (surface, strategy, seed), &grids[surface], cancel, &|| {
-                    trial_done(1);
-                });
+            let run = one(plan, build, (surface, strategy, seed), &grids[surface], cancel, &|| {
+                trial_done(1);
+            });
             let left = plan.trials - run.records.len();
             if run.end != End::Interrupted {
                 lock(&schedule).finished(cell, begun.elapsed());

@@ -8,6 +8,7 @@ use crate::streams::Streams;
 use crate::trial::Direction;
 
 use super::metrics::{Point, SOLVED, curve};
+use super::pairs::Pair;
 use super::runner::{End, Results, Run};
 use super::statistics::{Interval, LEVEL, RESAMPLES, Statistic, bootstrap, mean, median, ranks};
 
@@ -39,6 +40,9 @@ pub struct Summary {
     /// The strategies, best first: by mean normalized regret after the last trial, then by average
     /// rank.
     pub strategies: Vec<StrategySummary>,
+    /// Strategies in pairs, where a comparison asks for them ([`Summary::compare`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<Pair>,
     /// The pairs of a strategy and a surface that have no or not all runs, with the reason.
     pub stopped: Vec<Stopped>,
 }
@@ -286,8 +290,19 @@ impl Summary {
                 })
                 .collect(),
             strategies: summaries,
+            pairs: Vec::new(),
             stopped: stopped(results),
         }
+    }
+
+    /// Adds the comparison of pairs of strategies, by their names.
+    pub fn compare<'a>(
+        &mut self,
+        results: &Results,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) {
+        let pairs = pairs.into_iter().filter_map(|(a, b)| Pair::of(results, a, b));
+        self.pairs.extend(pairs);
     }
 
     /// The text of `summary.json`.
@@ -309,7 +324,7 @@ impl Summary {
 }
 
 /// The checkpoints up to the last trial, and the last trial itself.
-fn checkpoints(trials: usize) -> Vec<usize> {
+pub(super) fn checkpoints(trials: usize) -> Vec<usize> {
     let mut checkpoints: Vec<usize> =
         CHECKPOINTS.into_iter().filter(|trial| *trial < trials).collect();
     checkpoints.push(trials);

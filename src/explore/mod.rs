@@ -145,7 +145,11 @@ impl Exploration {
 }
 
 /// The allowed action with the highest key; of equally high ones each with the same probability.
-pub(crate) fn argmax(allowed: &ActionSet, mut key: impl FnMut(usize) -> f32, rng: &mut Generator) -> usize {
+pub(crate) fn argmax(
+    allowed: &ActionSet,
+    mut key: impl FnMut(usize) -> f32,
+    rng: &mut Generator,
+) -> usize {
     let mut best: Option<(usize, f32)> = None;
     let mut ties = 0u32;
     for action in allowed.iter() {

@@ -103,9 +103,8 @@ impl Belief {
             if used.is_empty() { 0.5 } else { used.iter().map(|&k| weights[k] * value(k)).sum() }
         };
         let shares: Vec<f64> = used.iter().map(|&k| weights[k].sqrt()).collect();
-        let prior_mean: Vec<f64> = (0..count)
-            .map(|point| mean_at(&|k| points.value(point, &sources[k].values)))
-            .collect();
+        let prior_mean: Vec<f64> =
+            (0..count).map(|point| mean_at(&|k| points.value(point, &sources[k].values))).collect();
         let mut deviations = Vec::with_capacity(count * used.len());
         for (&k, share) in used.iter().zip(&shares) {
             let means = prior_mean.iter().enumerate();
@@ -265,13 +264,16 @@ impl Belief {
 
     /// Decides location and scale anew.
     fn weigh(&mut self) {
-        let product = |a: fn(&Whitened) -> f64, b: fn(&Whitened) -> f64| -> f64 {
-            self.whitened.iter().map(|w| a(w) * b(w)).sum()
-        };
-        let (score, one, mean): (fn(&Whitened) -> f64, fn(&Whitened) -> f64, fn(&Whitened) -> f64) =
-            (|w| w.score, |w| w.one, |w| w.mean);
-        let [yy, oo, mm] = [product(score, score), product(one, one), product(mean, mean)];
-        let [yo, ym, om] = [product(score, one), product(score, mean), product(one, mean)];
+        // The products of the three whitened vectors: scores y, ones o, prior means m.
+        let [mut yy, mut oo, mut mm, mut yo, mut ym, mut om] = [0.0; 6];
+        for w in &self.whitened {
+            yy += w.score * w.score;
+            oo += w.one * w.one;
+            mm += w.mean * w.mean;
+            yo += w.score * w.one;
+            ym += w.score * w.mean;
+            om += w.one * w.mean;
+        }
         let trials = self.scores.len() as f64;
         let highest = self.scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let lowest = self.scores.iter().copied().fold(f64::INFINITY, f64::min);
@@ -297,8 +299,8 @@ impl Belief {
             if a + (1.0 + TOLERANCE) * b < highest {
                 return f64::NEG_INFINITY;
             }
-            let square = yy + a * a * oo + b * b * mm - 2.0 * a * yo - 2.0 * b * ym
-                + 2.0 * a * b * om;
+            let square =
+                yy + a * a * oo + b * b * mm - 2.0 * a * yo - 2.0 * b * ym + 2.0 * a * b * om;
             h.log_weight - trials * h.log_range - 0.5 * square / (b * b)
         };
         let all = || self.hypotheses.iter().copied().chain(strangers.clone());

@@ -145,6 +145,14 @@ struct Episode<'a> {
     excluded: &'a [usize],
 }
 
+/// How an episode went.
+struct Played {
+    /// The state and the rule of each trial.
+    steps: Vec<(usize, usize)>,
+    /// The regret after each trial.
+    regrets: Vec<f64>,
+}
+
 /// The beliefs and rules of one study or episode.
 struct Team {
     beliefs: Vec<Belief>,
@@ -170,9 +178,7 @@ impl Team {
             .collect::<Result<_>>()?;
         Ok(Self {
             beliefs: (0..BELIEFS)
-                .map(|belief| {
-                    Belief::new(learner.base.prior(), &settings(belief), points, target)
-                })
+                .map(|belief| Belief::new(learner.base.prior(), &settings(belief), points, target))
                 .collect(),
             rules,
             estimates: Estimates::default(),
@@ -242,9 +248,7 @@ impl ControlLearner {
         if !(2..=64).contains(&agent.members) {
             return refuse("members", "in 2..=64", agent.members.to_string());
         }
-        for (setting, value) in
-            [("evaluate-every", agent.evaluate_every), ("rows", agent.rows)]
-        {
+        for (setting, value) in [("evaluate-every", agent.evaluate_every), ("rows", agent.rows)] {
             if value == 0 {
                 return refuse(setting, "at least 1", "0".to_owned());
             }
@@ -270,8 +274,8 @@ impl ControlLearner {
                 visits: vec![0.0; STATES * RULES.len()],
                 best: vec![0.0; STATES * RULES.len()],
                 best_area: f64::INFINITY,
-                held_out: order[member * tasks / agent.members
-                    ..(member + 1) * tasks / agent.members]
+                held_out: order
+                    [member * tasks / agent.members..(member + 1) * tasks / agent.members]
                     .to_vec(),
             })
             .collect();
@@ -283,8 +287,7 @@ impl ControlLearner {
         })
     }
 
-    /// Tunes a task; `pick` says which rule is followed, given state and trial. Returns the states and rules and
-    /// the regret after each trial.
+    /// Tunes a task; `pick` says which rule is followed, given state and trial.
     fn play(
         &self,
         episode: &Episode<'_>,
@@ -292,7 +295,7 @@ impl ControlLearner {
         rows: Option<&[usize]>,
         streams: Streams,
         pick: &mut dyn FnMut(usize, u64) -> usize,
-    ) -> Result<(Vec<(usize, usize)>, Vec<f64>)> {
+    ) -> Result<Played> {
         let target =
             Target { meta_features: Some(episode.meta_features), excluded: episode.excluded };
         let mut team = Team::new(self, points, target)?;
@@ -317,7 +320,7 @@ impl ControlLearner {
             steps.push((state, rule));
             regrets.push(highest - best);
         }
-        Ok((steps, regrets))
+        Ok(Played { steps, regrets })
     }
 
     fn task<'a>(&'a self, task: usize, excluded: &'a [usize]) -> Episode<'a> {
@@ -347,8 +350,7 @@ impl ControlLearner {
             let other = own.iter().copied().filter(|other| *other != task).collect::<Vec<_>>();
             let other = other[rng.random_range(0..other.len())];
             excluded.push(other);
-            let (share, power) =
-                (rng.random::<f64>(), 2f64.powf(rng.random_range(-1.0..=1.0f64)));
+            let (share, power) = (rng.random::<f64>(), 2f64.powf(rng.random_range(-1.0..=1.0f64)));
             let (a, b) = (&prior.sources()[task], &prior.sources()[other]);
             let mix = |a: &f64, b: &f64| share * a + (1.0 - share) * b;
             mixed = a.values.iter().zip(&b.values).map(|(a, b)| mix(a, b).powf(power)).collect();
@@ -375,13 +377,13 @@ impl ControlLearner {
         };
         let fixed = match (augmented, &drawn) {
             (false, None) => self.fixed[task].clone(),
-            _ => self.play(&episode, points, drawn.as_deref(), streams, &mut |_, _| 0)?.1,
+            _ => self.play(&episode, points, drawn.as_deref(), streams, &mut |_, _| 0)?.regrets,
         };
         let progress = number as f64 / self.agent.episodes.max(1) as f64;
         let epsilon = 1.0 + (self.agent.epsilon - 1.0) * progress;
         let mut draws = streams.at("exploration", 0);
         let values = &member.values;
-        let (steps, regrets) =
+        let Played { steps, regrets } =
             self.play(&episode, points, drawn.as_deref(), streams, &mut |state, _| {
                 if draws.random::<f64>() < epsilon {
                     draws.random_range(0..RULES.len())
@@ -424,9 +426,10 @@ impl ControlLearner {
                 let excluded = [task];
                 let episode = self.task(task, &excluded);
                 let points = self.base.points();
-                let (_, regrets) = self.play(&episode, points, None, streams, &mut |state, _| {
-                    greedy(&table[state * RULES.len()..][..RULES.len()])
-                })?;
+                let Played { regrets, .. } =
+                    self.play(&episode, points, None, streams, &mut |state, _| {
+                        greedy(&table[state * RULES.len()..][..RULES.len()])
+                    })?;
                 Ok(area(&regrets))
             })
             .collect::<Result<Vec<f64>>>()?;
@@ -478,7 +481,7 @@ impl MetaLearner for ControlLearner {
                     let episode = self.task(task, &excluded);
                     let points = self.base.points();
                     let streams = streams.child("fixed", task as u64);
-                    Ok(self.play(&episode, points, None, streams, &mut |_, _| 0)?.1)
+                    Ok(self.play(&episode, points, None, streams, &mut |_, _| 0)?.regrets)
                 })
                 .collect::<Result<_>>()?;
             return Ok(());

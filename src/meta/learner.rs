@@ -1,5 +1,7 @@
 //! Agents that are trained over a corpus, by name and as plain data.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
@@ -67,13 +69,68 @@ impl MetaAgent {
     ///
     /// [`Error::Unknown`] with the nearest name.
     pub fn named(name: &str) -> Result<Self> {
-        registered().iter().find(|agent| agent.name == name).map(|agent| agent.agent.clone()).ok_or_else(
-            || {
-                let names: Vec<&str> = registered().iter().map(|agent| agent.name.as_str()).collect();
+        registered()
+            .iter()
+            .find(|agent| agent.name == name)
+            .map(|agent| agent.agent.clone())
+            .ok_or_else(|| {
+                let names: Vec<&str> =
+                    registered().iter().map(|agent| agent.name.as_str()).collect();
                 let listing = format!("agents are {}", names.join(", "));
                 Error::unknown("agent", name, names.iter().copied(), &listing)
-            },
-        )
+            })
+    }
+
+    /// Reads agents with settings from a TOML file, in the order of their names:
+    ///
+    /// ```toml
+    /// [agent.cautious]
+    /// agent = "prior"
+    /// choice = { explore = { ucb = { coefficient = { root-log = 1.0 } } } }
+    /// candidates = 1
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the file cannot be read; [`Error::File`] with the line where it is malformed.
+    pub fn read_all(path: impl AsRef<Path>) -> Result<Vec<(String, Self)>> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct File {
+            agent: BTreeMap<String, MetaAgent>,
+        }
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let file: File = toml::from_str(&text).map_err(|error| {
+            let before = &text[..error.span().map_or(0, |span| span.start)];
+            let line = before.matches('\n').count() as u64 + 1;
+            Error::file(path, line, "must hold tables `[agent.NAME]`", error.message())
+        })?;
+        Ok(file.agent.into_iter().collect())
+    }
+
+    /// The agent with another length of training: candidate settings, episodes of each table, or trials.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsuited`] for an agent that is not trained in steps.
+    pub fn with_steps(self, steps: u64) -> Result<Self> {
+        let steps = usize::try_from(steps).unwrap_or(usize::MAX);
+        Ok(match self {
+            Self::Portfolio { .. } => {
+                return Err(Error::unsuited("the training", "portfolios are not trained in steps"));
+            }
+            Self::Prior(agent) => Self::Prior(Box::new(PriorAgent { candidates: steps, ..*agent })),
+            Self::Control(agent) => {
+                Self::Control(Box::new(ControlAgent { episodes: steps, ..*agent }))
+            }
+        })
+    }
+
+    /// Whether the agent learns from a single task's trials, so that it can be compared with itself from
+    /// scratch. Without training tasks a portfolio is random search, and control its own fixed rule.
+    pub fn learns_alone(&self) -> bool {
+        matches!(self, Self::Prior(_))
     }
 
     /// The learner before its training over a corpus.
@@ -98,9 +155,7 @@ impl MetaAgent {
         Ok(match self {
             Self::Portfolio { order } => Box::new(Portfolio::new(&prior, *order)),
             Self::Prior(agent) => Box::new(PriorLearner::new(agent, prior)?),
-            Self::Control(agent) => {
-                Box::new(ControlLearner::new(agent, prior, Streams::new(0))?)
-            }
+            Self::Control(agent) => Box::new(ControlLearner::new(agent, prior, Streams::new(0))?),
         })
     }
 }
@@ -143,9 +198,7 @@ static REGISTRY: LazyLock<Vec<RegisteredAgent>> = LazyLock::new(|| {
             MetaAgent::Portfolio { order: Order::GreedyComplementary },
         ),
         explore(Exploration::Greedy(Greedy::default())),
-        explore(Exploration::EpsilonGreedy(EpsilonGreedy {
-            epsilon: Schedule::Constant(0.1),
-        })),
+        explore(Exploration::EpsilonGreedy(EpsilonGreedy { epsilon: Schedule::Constant(0.1) })),
         explore(Exploration::Softmax(Softmax { temperature: Schedule::Constant(0.02) })),
         explore(Exploration::Ucb(Ucb { coefficient: Schedule::RootLog(0.5), ..Ucb::default() })),
         explore(Exploration::Thompson(Thompson::default())),

@@ -159,6 +159,11 @@ impl Policy {
         &self.provenance
     }
 
+    /// What training found, a sentence each.
+    pub fn findings(&self) -> Vec<String> {
+        self.learner.findings()
+    }
+
     /// The search space that the policy tunes.
     pub fn space(&self) -> &SearchSpace {
         self.grid.space()
@@ -263,8 +268,7 @@ impl Stored {
     /// Reads a directory. The state is loaded into `learner`, or into a new one of the stored agent.
     pub fn read(directory: &Path, learner: Option<Box<dyn MetaLearner>>) -> Result<Self> {
         let path = directory.join(FILE);
-        let damaged =
-            |problem: String| Error::snapshot(path.display().to_string(), problem);
+        let damaged = |problem: String| Error::snapshot(path.display().to_string(), problem);
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         let FormatNumber { format } =
             serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
@@ -274,7 +278,10 @@ impl Stored {
         let file: PolicyFile = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
         let plain = |name: &str| !name.contains(['/', '\\']) && name.ends_with(".safetensors");
         if !plain(&file.weights) {
-            return Err(damaged(format!("`weights` must be a file beside it, found `{}`", file.weights)));
+            return Err(damaged(format!(
+                "`weights` must be a file beside it, found `{}`",
+                file.weights
+            )));
         }
         let weights_path = directory.join(&file.weights);
         let weights = std::fs::read(&weights_path).map_err(Error::io(&weights_path))?;

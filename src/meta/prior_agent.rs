@@ -220,8 +220,7 @@ impl PriorLearner {
     fn area(&self, task: usize, tuned: &Tuned, streams: Streams) -> Result<f64> {
         let source = &self.prior.sources()[task];
         let excluded = [task];
-        let target =
-            Target { meta_features: Some(&source.meta_features), excluded: &excluded };
+        let target = Target { meta_features: Some(&source.meta_features), excluded: &excluded };
         let mut belief = Belief::new(&self.prior, &tuned.prior, &self.points, target);
         let mut rule = self.agent.choice.rule(tuned.strength)?;
         let mut estimates = Estimates::default();
@@ -246,7 +245,11 @@ impl PriorLearner {
 impl MetaLearner for PriorLearner {
     fn steps(&self) -> u64 {
         // Leaving a task out must leave another one.
-        if self.agent.candidates > 1 && self.prior.tasks() > 1 { self.agent.candidates as u64 } else { 0 }
+        if self.agent.candidates > 1 && self.prior.tasks() > 1 {
+            self.agent.candidates as u64
+        } else {
+            0
+        }
     }
 
     fn train(&mut self, step: u64, streams: Streams) -> Result<()> {
@@ -394,8 +397,7 @@ impl Optimizer for PriorSearch {
         let allowed = self.tried.allowed(cx, |configuration| self.points.position(configuration));
         let moment = Moment { trial: cx.id.0, episode: 0, streams: cx.streams };
         let mut rng = cx.streams.at("agent", cx.id.0);
-        let point =
-            self.rule.choose(belief, &allowed, &mut self.estimates, moment, &mut rng);
+        let point = self.rule.choose(belief, &allowed, &mut self.estimates, moment, &mut rng);
         Ok(self.points.configurations()[point].clone())
     }
 

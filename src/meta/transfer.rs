@@ -109,12 +109,13 @@ impl Transfer {
             .enumerate()
             .flat_map(|(part, Part { held_out, .. })| held_out.iter().map(move |_| part))
             .collect();
-        let build = |surface: usize, contender: usize, problem: &Problem, streams: Streams| {
-            match &policies[part_of[surface] * self.contenders.len() + contender] {
+        let build =
+            |surface: usize, contender: usize, problem: &Problem, streams: Streams| match &policies
+                [part_of[surface] * self.contenders.len() + contender]
+            {
                 Some(policy) => policy.optimizer(problem, streams, false),
                 None => plan.strategies[contender].strategy.build(problem, streams),
-            }
-        };
+            };
         run_with(&plan, &build, &|now| progress(Stage::Tuning(now)), cancel)
     }
 
@@ -125,8 +126,7 @@ impl Transfer {
         progress: &(dyn Fn(Stage) + Sync),
         cancel: &AtomicBool,
     ) -> Result<Vec<Option<Policy>>> {
-        let trained =
-            |contender: &Contender| matches!(contender.kind, ContenderKind::Trained(_));
+        let trained = |contender: &Contender| matches!(contender.kind, ContenderKind::Trained(_));
         let total = parts.len() * self.contenders.iter().filter(|c| trained(c)).count();
         let done = AtomicUsize::new(0);
         (0..parts.len() * self.contenders.len())
@@ -172,7 +172,8 @@ impl Transfer {
         let count = self.corpus.tasks().len();
         let folds = match &self.split {
             Split::Test(test) => {
-                if test.space() != self.corpus.space() || test.direction() != self.corpus.direction()
+                if test.space() != self.corpus.space()
+                    || test.direction() != self.corpus.direction()
                 {
                     return Err(Error::unsuited(
                         "the measurement",
@@ -225,7 +226,5 @@ impl Transfer {
 }
 
 fn surfaces(corpus: &Corpus, tasks: impl Iterator<Item = usize>) -> Vec<Arc<dyn Surface>> {
-    tasks
-        .map(|task| Arc::clone(&corpus.tasks()[task].surface) as Arc<dyn Surface>)
-        .collect()
+    tasks.map(|task| Arc::clone(&corpus.tasks()[task].surface) as Arc<dyn Surface>).collect()
 }

@@ -63,6 +63,7 @@ pub fn report_html(results: &Results, summary: &Summary, command: &str) -> Resul
         );
     }
     html.push_str(&page.ranking());
+    html.push_str(&page.pairs());
     html.push_str(&page.matrix());
     html.push_str("<h2 id=\"surfaces\">Surface by surface</h2>\n");
     html.push_str(&page.legend());
@@ -419,6 +420,59 @@ impl<'a> Page<'a> {
             at(mean),
             if self.emphasized(place) { self.css_color(place) } else { "var(--soft)".to_owned() },
         )
+    }
+
+    /// Strategies in pairs.
+    fn pairs(&self) -> String {
+        let pairs = &self.summary.pairs;
+        let Some(first) = pairs.first() else { return String::new() };
+        let shown: Vec<usize> = [5, 10, 20, 30, 60, 100]
+            .into_iter()
+            .filter(|trial| first.differences.iter().any(|d| d.trial == *trial))
+            .collect();
+        let mut html = "<h2>In pairs</h2>\n<p class=\"soft\">Relative improvement of the area under the \
+                        curve of normalized regret over the logarithm of time, and differences of \
+                        normalized regret after @ trials (below 0: the first is better) with the p-value of \
+                        Wilcoxon's signed-rank test over surfaces. Seeds are averaged first; p-values are not \
+                        corrected for their number.</p>\n<div class=\"card scroll\"><table><thead><tr>\
+                        <th class=\"name\">strategy</th><th class=\"name\">against</th><th>improvement</th>\
+                        <th>interval</th>"
+            .to_owned();
+        for trial in &shown {
+            let _ = write!(html, "<th>@{trial}</th><th>p</th>");
+        }
+        html.push_str("<th>worse on</th></tr></thead><tbody>\n");
+        for pair in pairs {
+            let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+            let _ = write!(
+                html,
+                "<tr><td class=\"name\">{}</td><td class=\"name\">{}</td><td>{}</td><td>{}</td>",
+                escaped(&pair.strategy),
+                escaped(&pair.against),
+                percent(pair.relative_improvement),
+                or_dash(pair.relative_improvement_interval, |[low, high]| {
+                    format!("{} to {}", percent(low), percent(high))
+                }),
+            );
+            for trial in &shown {
+                let difference = pair.differences.iter().find(|d| d.trial == *trial);
+                let _ = write!(
+                    html,
+                    "<td>{}</td><td>{}</td>",
+                    or_dash(difference, |d| format!("{:+.4}", d.mean)),
+                    or_dash(difference.and_then(|d| d.p), |p| format!("{p:.3}")),
+                );
+            }
+            let _ = writeln!(
+                html,
+                "<td title=\"{}\">{} of {}</td></tr>",
+                escaped(&pair.hurt.join(", ")),
+                pair.hurt.len(),
+                pair.surfaces
+            );
+        }
+        html.push_str("</tbody></table></div>\n");
+        html
     }
 
     /// Surfaces by strategies.
