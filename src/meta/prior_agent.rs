@@ -63,7 +63,7 @@ impl Default for PriorAgent {
                 ..Ucb::default()
             })),
             prior: PriorSettings::default(),
-            candidates: 48,
+            candidates: 1,
             trials: 60,
         }
     }
