@@ -269,6 +269,22 @@ mod tests {
     }
 
     #[test]
+    fn signed_rank_tests_agree_with_scipy() {
+        #[derive(serde::Deserialize)]
+        struct Case {
+            differences: Vec<f64>,
+            p: f64,
+        }
+        let cases: Vec<Case> =
+            serde_json::from_str(include_str!("../../tests/fixtures/wilcoxon.json")).unwrap();
+        assert_eq!(cases.len(), 6);
+        for Case { differences, p } in cases {
+            close(wilcoxon(&differences).unwrap(), p, 1e-9);
+        }
+        assert_eq!(wilcoxon(&[0.0, 0.0]), None);
+    }
+
+    #[test]
     fn percentile_intervals_agree_with_numpy() {
         for case in fixture().percentiles {
             let found = percentile_interval(case.statistics);

@@ -160,7 +160,7 @@ impl LearnedPrior {
     }
 
     /// Standardized meta-features of a new task; `None` where it has none.
-    pub(super) fn standardized(&self, meta_features: &[f64]) -> Option<Vec<f64>> {
+    pub fn standardized(&self, meta_features: &[f64]) -> Option<Vec<f64>> {
         (!meta_features.is_empty()).then(|| self.standardizer.apply(meta_features))
     }
 

@@ -1,0 +1,459 @@
+//! Agents trained over a corpus: the learned prior against dense linear algebra, policies on disk, the
+//! measurement of transfer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use hyperq::experiment::{Pair, trials_csv};
+use hyperq::meta::{
+    Belief, Contender, ContenderKind, ControlAgent, Corpus, LearnedPrior, MetaAgent, Points,
+    Policy, PolicyStudy, PriorAgent, PriorSettings, Split, Target, Training, Transfer, registered,
+};
+use hyperq::optimizer::Problem;
+use hyperq::prelude::*;
+use hyperq::streams::Streams;
+use serde::Deserialize;
+
+// ---- A corpus made here ---------------------------------------------------------------------------
+
+/// Tasks over a grid of two numbers and a choice: a bump whose place is the task's meta-feature, on a level and
+/// of a height that differ from task to task.
+fn corpus_directory(tasks: usize, first: usize) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    std::fs::create_dir(path.join("tasks")).unwrap();
+    let space = r#"{"name": "bumps", "objective": {"name": "accuracy", "direction": "maximize"},
+        "parameters": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0},
+        {"name": "rate", "type": "float", "low": 0.001, "high": 1.0, "log": true},
+        {"name": "kind", "type": "categorical", "choices": ["plain", "deep"]}]}"#;
+    std::fs::write(path.join("space.json"), space).unwrap();
+    let mut meta = "task,place,size\n".to_owned();
+    for task in first..first + tasks {
+        let place = (task * 5 % 8) as f64 / 8.0;
+        meta.push_str(&format!("t{task},{place},{}\n", task % 3));
+        let mut rows = "x,rate,kind,accuracy\n".to_owned();
+        for i in 0..8 {
+            for (j, rate) in [0.001, 0.01, 0.1, 1.0].into_iter().enumerate() {
+                for (k, kind) in ["plain", "deep"].into_iter().enumerate() {
+                    let x = f64::from(i) / 7.0;
+                    let bump = (-(x - place).powi(2) / 0.02).exp();
+                    let value = 0.3
+                        + 0.02 * task as f64
+                        + 0.4 * bump
+                        + 0.05 * (j as f64 - 1.5 * place)
+                        + 0.1 * k as f64 * bump;
+                    rows.push_str(&format!("{x},{rate},{kind},{value}\n"));
+                }
+            }
+        }
+        std::fs::write(path.join(format!("tasks/t{task}.csv")), rows).unwrap();
+    }
+    std::fs::write(path.join("meta_features.csv"), meta).unwrap();
+    directory
+}
+
+/// Settings with which training takes a moment.
+fn quick(agent: &MetaAgent) -> MetaAgent {
+    match agent.clone() {
+        MetaAgent::Prior(agent) => {
+            MetaAgent::Prior(Box::new(PriorAgent { candidates: 3, trials: 10, ..*agent }))
+        }
+        MetaAgent::Control(agent) => MetaAgent::Control(Box::new(ControlAgent {
+            base: PriorAgent { trials: 10, ..agent.base.clone() },
+            members: 2,
+            episodes: 10,
+            evaluate_every: 4,
+            ..*agent
+        })),
+        other => other,
+    }
+}
+
+/// The problem of a task: the table's rows, direction and meta-features.
+fn problem(corpus: &Corpus, task: usize) -> Problem {
+    Problem {
+        grid: Some(Arc::clone(corpus.grid())),
+        meta_features: corpus.tasks()[task].meta_features().to_vec(),
+        direction: corpus.direction(),
+        ..Problem::new(corpus.space().clone())
+    }
+}
+
+fn value(corpus: &Corpus, task: usize, configuration: &Configuration) -> f64 {
+    let surface = &corpus.tasks()[task].surface;
+    surface.evaluate(configuration, &mut Streams::new(0).at("none", 0)).unwrap()
+}
+
+// ---- The posterior --------------------------------------------------------------------------------
+
+#[derive(Deserialize)]
+struct Fixture {
+    x: Vec<f64>,
+    tables: Vec<Vec<f64>>,
+    meta_features: Vec<Vec<f64>>,
+    own: Vec<f64>,
+    blend: f64,
+    trials: Vec<usize>,
+    scores: Vec<f64>,
+    prior_mean: Vec<f64>,
+    prior_variance: Vec<f64>,
+    posteriors: Vec<(Vec<f64>, Vec<f64>)>,
+}
+
+/// Writes the fixture's tasks as a corpus.
+fn fixture_corpus(fixture: &Fixture, directory: &Path) -> Corpus {
+    std::fs::create_dir(directory.join("tasks")).unwrap();
+    let space = r#"{"name": "line", "objective": {"name": "accuracy", "direction": "maximize"},
+        "parameters": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]}"#;
+    std::fs::write(directory.join("space.json"), space).unwrap();
+    let mut meta = "task,a,b\n".to_owned();
+    for (task, (table, features)) in fixture.tables.iter().zip(&fixture.meta_features).enumerate() {
+        meta.push_str(&format!("t{task},{},{}\n", features[0], features[1]));
+        let mut rows = "x,accuracy\n".to_owned();
+        for (x, value) in fixture.x.iter().zip(table) {
+            rows.push_str(&format!("{x},{value}\n"));
+        }
+        std::fs::write(directory.join(format!("tasks/t{task}.csv")), rows).unwrap();
+    }
+    std::fs::write(directory.join("meta_features.csv"), meta).unwrap();
+    Corpus::read(directory).unwrap()
+}
+
+#[track_caller]
+fn close(found: &[f64], wanted: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), wanted.len());
+    for (found, wanted) in found.iter().zip(wanted) {
+        assert!((found - wanted).abs() < tolerance, "{found} is not {wanted}");
+    }
+}
+
+#[test]
+fn the_posterior_agrees_with_dense_linear_algebra() {
+    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/belief.json")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let corpus = fixture_corpus(&fixture, directory.path());
+    let prior = LearnedPrior::new(&corpus);
+    let points = Points::own(&prior);
+    let settings = PriorSettings { blend: fixture.blend, ..PriorSettings::default() };
+    let own = prior.standardized(&fixture.own);
+    let target = Target { meta_features: own.as_deref(), excluded: &[] };
+    let mut belief = Belief::new(&prior, &settings, &points, target);
+    // Encodings are 32-bit floats.
+    close(belief.mean(), &fixture.prior_mean, 1e-9);
+    close(belief.variance(), &fixture.prior_variance, 1e-6);
+    assert_eq!(belief.incumbent(), None);
+    for ((&point, &score), (mean, variance)) in
+        fixture.trials.iter().zip(&fixture.scores).zip(&fixture.posteriors)
+    {
+        belief.observe(&points, point, score);
+        close(belief.mean(), mean, 1e-4);
+        close(belief.variance(), variance, 1e-6);
+    }
+    assert_eq!(belief.trials(), 4);
+}
+
+#[test]
+fn an_excluded_task_is_as_one_that_was_never_there() {
+    let directory = corpus_directory(6, 0);
+    let corpus = Corpus::read(directory.path()).unwrap();
+    let without = corpus.subset(&[0, 1, 3, 4, 5]);
+    let settings = PriorSettings::default();
+    let belief = |corpus: &Corpus, excluded: &[usize]| {
+        let prior = LearnedPrior::new(corpus);
+        let points = Points::own(&prior);
+        let target = Target { meta_features: None, excluded };
+        let mut belief = Belief::new(&prior, &settings, &points, target);
+        belief.observe(&points, 10, 0.5);
+        belief.observe(&points, 33, 0.7);
+        (belief.mean().to_vec(), belief.variance().to_vec())
+    };
+    assert_eq!(belief(&corpus, &[2]), belief(&without, &[]));
+    assert_ne!(belief(&corpus, &[]), belief(&without, &[]));
+}
+
+#[test]
+fn configurations_that_no_table_has_are_served_and_may_be_told() {
+    let directory = corpus_directory(6, 0);
+    let corpus = Corpus::read(directory.path()).unwrap();
+    let space = corpus.space().clone();
+    for name in ["prior-ucb", "prior-control"] {
+        let agent = quick(&MetaAgent::named(name).unwrap());
+        let policy = Training::new(name, &agent, &corpus, 0).unwrap().finish().unwrap();
+        // Without a grid: the tables' rows and points between them.
+        let problem = Problem { direction: Direction::Maximize, ..Problem::new(space.clone()) };
+        let optimizer = policy.optimizer(&problem, Streams::new(3), false).unwrap();
+        let mut study = Study::builder(space.clone())
+            .direction(Direction::Maximize)
+            .seed(3)
+            .optimizer(optimizer)
+            .build()
+            .unwrap();
+        let mut off_grid = 0;
+        for trial in 0..30 {
+            let suggestion = study.ask().unwrap();
+            off_grid += usize::from(corpus.grid().position(&suggestion.configuration).is_none());
+            match trial % 7 {
+                6 => study.fail(suggestion.id, "out of memory").unwrap(),
+                5 => study.tell(suggestion.id, f64::NAN).unwrap(),
+                _ => {
+                    let x = suggestion.float("x").unwrap();
+                    study.tell(suggestion.id, -(x - 0.43).powi(2)).unwrap();
+                }
+            }
+        }
+        let different: std::collections::HashSet<_> =
+            study.history().trials().iter().map(|trial| trial.configuration.clone()).collect();
+        assert_eq!(different.len(), 30, "{name} repeats itself");
+        assert!(off_grid > 0, "{name} leaves the grid");
+    }
+}
+
+// ---- Policies -------------------------------------------------------------------------------------
+
+#[test]
+fn a_saved_policy_and_its_study_go_on_bit_for_bit() {
+    let corpora = corpus_directory(6, 0);
+    let corpus = Corpus::read(corpora.path()).unwrap();
+    let training = corpus.subset(&[0, 1, 2, 3, 4]);
+    for registered in registered() {
+        let directory = tempfile::tempdir().unwrap();
+        let policy = directory.path().join("policy");
+        let agent = quick(&registered.agent);
+        Training::new(&registered.name, &agent, &training, 4)
+            .unwrap()
+            .finish()
+            .unwrap()
+            .save(&policy)
+            .unwrap();
+        for fine_tune in [false, true] {
+            let begin = || {
+                let strategy =
+                    Strategy::Policy(PolicyStudy { directory: policy.clone(), fine_tune });
+                Study::builder(corpus.space().clone())
+                    .problem(problem(&corpus, 5))
+                    .direction(Direction::Maximize)
+                    .configured(strategy)
+                    .seed(8)
+                    .build()
+                    .unwrap()
+            };
+            let go_on = |study: &mut Study| {
+                for _ in 0..6 {
+                    let suggestion = study.ask().unwrap();
+                    let value = value(&corpus, 5, &suggestion.configuration);
+                    study.tell(suggestion.id, value).unwrap();
+                }
+            };
+            let mut whole = begin();
+            go_on(&mut whole);
+            go_on(&mut whole);
+            let mut first = begin();
+            go_on(&mut first);
+            let saved = directory.path().join("study");
+            first.save(&saved).unwrap();
+            let mut second = Study::load(&saved).unwrap();
+            go_on(&mut second);
+            assert_eq!(
+                whole.history().trials(),
+                second.history().trials(),
+                "{} with fine_tune {fine_tune}",
+                registered.name
+            );
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_training_goes_on_to_the_same_bytes() {
+    let corpora = corpus_directory(6, 0);
+    let corpus = Corpus::read(corpora.path()).unwrap();
+    for registered in registered() {
+        let agent = quick(&registered.agent);
+        let [whole, parts] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        Training::new(&registered.name, &agent, &corpus, 4)
+            .unwrap()
+            .finish()
+            .unwrap()
+            .save(whole.path())
+            .unwrap();
+        let begin =
+            || Training::resume(&registered.name, &agent, &corpus, 4, parts.path()).unwrap();
+        loop {
+            let mut training = begin();
+            if !training.advance().unwrap() {
+                training.finish().unwrap().save(parts.path()).unwrap();
+                break;
+            }
+            training.checkpoint(parts.path()).unwrap();
+            if training.step() < training.steps() {
+                let error = Policy::load(parts.path()).unwrap_err().to_string();
+                assert!(error.contains("is a checkpoint"), "{error}");
+            }
+        }
+        let mut names: Vec<_> = std::fs::read_dir(whole.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names.len(), 3, "policy.json, weights and README.md");
+        for name in names {
+            let read = |directory: &Path| std::fs::read(directory.join(&name)).unwrap();
+            assert_eq!(read(whole.path()), read(parts.path()), "{} {name:?}", registered.name);
+        }
+        let card = std::fs::read_to_string(whole.path().join("README.md")).unwrap();
+        assert!(card.contains("6 tasks, 64 configurations, to maximize `accuracy`"), "{card}");
+    }
+}
+
+#[test]
+fn a_damaged_or_foreign_policy_is_refused_with_the_reason() {
+    let corpora = corpus_directory(4, 0);
+    let corpus = Corpus::read(corpora.path()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let agent = MetaAgent::named("prior-ucb").unwrap();
+    let train = || Training::new("prior-ucb", &agent, &corpus, 0).unwrap().finish().unwrap();
+    train().save(directory.path()).unwrap();
+    let refused = || Policy::load(directory.path()).unwrap_err().to_string();
+
+    let weights = directory.path().join("weights-0.safetensors");
+    let good = std::fs::read(&weights).unwrap();
+    let mut bytes = good.clone();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, &bytes).unwrap();
+    assert!(refused().contains("damaged: the checksum is"), "{}", refused());
+    std::fs::write(&weights, &good[..good.len() / 2]).unwrap();
+    assert!(refused().contains("checksum"), "{}", refused());
+    std::fs::remove_file(&weights).unwrap();
+    assert!(refused().contains("weights-0.safetensors"), "{}", refused());
+    std::fs::write(&weights, &good).unwrap();
+
+    let file = directory.path().join("policy.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (from, to, reason) in [
+        ("\"format\": 1", "\"format\": 9", "has format 9; this version reads 1"),
+        ("weights-0.safetensors", "../weights.safetensors", "must be a file beside it"),
+        ("\"strength\": 1.0", "\"strength\": 2.0", "checksum"),
+        ("\"format\": 1,", "", "missing field `format`"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        assert!(refused().contains(reason), "{}", refused());
+    }
+    std::fs::write(&file, &text[..text.len() / 2]).unwrap();
+    assert!(refused().contains("policy.json"), "{}", refused());
+    std::fs::write(&file, &text).unwrap();
+
+    let study = |space: SearchSpace, direction: Direction, meta_features: Vec<f64>| {
+        Study::builder(space)
+            .direction(direction)
+            .meta_features(meta_features)
+            .policy(directory.path())
+            .build()
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    let space = corpus.space().clone();
+    study(space.clone(), Direction::Maximize, vec![]).unwrap();
+    let error = study(space.clone(), Direction::Minimize, vec![]).unwrap_err();
+    assert!(error.contains("the policy maximizes `accuracy`, the study minimizes"), "{error}");
+    let error = study(space.clone(), Direction::Maximize, vec![1.0]).unwrap_err();
+    assert!(error.contains("trained with 2 meta-features, the study has 1"), "{error}");
+    let changed = |replaced: usize, by: Option<Parameter>| {
+        let parameters = space.parameters().iter().enumerate();
+        let parameters = parameters.filter_map(|(place, parameter)| {
+            if place == replaced { by.clone() } else { Some(parameter.clone()) }
+        });
+        let space = SearchSpace::new(parameters).unwrap();
+        study(space, Direction::Maximize, vec![]).unwrap_err()
+    };
+    let error = changed(0, None);
+    assert!(error.contains("the study lacks the parameter `x`"), "{error}");
+    let error = changed(0, Some(Parameter::float("x", 0.0, 2.0)));
+    assert!(error.contains("its `x` is {") && error.contains("2.0"), "{error}");
+    let error = changed(0, Some(Parameter::float("y", 0.0, 1.0)));
+    assert!(error.contains("the study lacks the parameter `x`"), "{error}");
+
+    let other = corpus.subset(&[0, 1, 2]);
+    let error = Training::resume("prior-ucb", &agent, &other, 0, directory.path()).err().unwrap();
+    assert!(error.to_string().contains("the corpus differs"), "{error}");
+    let error = Training::resume("prior-ucb", &agent, &corpus, 1, directory.path()).err().unwrap();
+    assert!(error.to_string().contains("the seed differs"), "{error}");
+}
+
+// ---- Transfer -------------------------------------------------------------------------------------
+
+fn transfer(corpus: Corpus, split: Split, jobs: usize) -> Transfer {
+    let trained = |name: &str| Contender {
+        name: name.to_owned(),
+        kind: ContenderKind::Trained(quick(&MetaAgent::named(name).unwrap())),
+    };
+    let scratch = MetaAgent::named("prior-ucb").unwrap();
+    Transfer {
+        corpus,
+        split,
+        contenders: vec![
+            trained("prior-ucb"),
+            trained("prior-control"),
+            trained("average-rank"),
+            trained("greedy-portfolio"),
+            Contender {
+                name: "prior-ucb-scratch".into(),
+                kind: ContenderKind::Fresh(Strategy::Untrained(scratch)),
+            },
+            Contender { name: "random".into(), kind: ContenderKind::Fresh(Strategy::Random {}) },
+        ],
+        trials: 12,
+        seeds: 2,
+        seed: 1,
+        jobs,
+    }
+}
+
+#[test]
+fn what_was_learned_on_other_tasks_beats_starting_from_scratch() {
+    let directory = corpus_directory(8, 0);
+    let corpus = Corpus::read(directory.path()).unwrap();
+    let measure = |jobs| {
+        transfer(corpus.clone(), Split::Folds(4), jobs)
+            .run(&|_| (), &AtomicBool::new(false))
+            .unwrap()
+    };
+    let results = measure(1);
+    assert_eq!(results.plan.surfaces.len(), 8, "each task is held out once");
+    for name in ["prior-ucb", "prior-control", "average-rank", "greedy-portfolio"] {
+        for against in ["random", "prior-ucb-scratch"] {
+            let pair = Pair::of(&results, name, against).unwrap();
+            if name.starts_with("prior") || against == "random" {
+                assert!(pair.relative_improvement > 0.0, "{name} against {against}: {pair:?}");
+            }
+        }
+    }
+    let without_times = |results| -> Vec<String> {
+        let text = String::from_utf8(trials_csv(results).unwrap()).unwrap();
+        text.lines().map(|line| line.rsplitn(3, ',').nth(2).unwrap().to_owned()).collect()
+    };
+    assert_eq!(without_times(&results), without_times(&measure(3)), "whatever the number of jobs");
+}
+
+#[test]
+fn splits_hold_out_what_they_say() {
+    let (first, second) = (corpus_directory(5, 0), corpus_directory(2, 5));
+    let corpus = Corpus::read(first.path()).unwrap();
+    let run = |split: Split| {
+        let mut transfer = transfer(corpus.clone(), split, 2);
+        transfer.contenders.retain(|contender| contender.name == "average-rank");
+        transfer.run(&|_| (), &AtomicBool::new(false)).map_err(|error| error.to_string())
+    };
+    assert_eq!(run(Split::LeaveOneOut).unwrap().plan.surfaces.len(), 5);
+    let test = Corpus::read(second.path()).unwrap();
+    assert_eq!(run(Split::Test(test)).unwrap().plan.surfaces.len(), 2);
+    for folds in [1, 6] {
+        let error = run(Split::Folds(folds)).unwrap_err();
+        assert!(error.contains("`folds` must be in 2..=5"), "{error}");
+    }
+    let other = tempfile::tempdir().unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/belief.json")).unwrap();
+    let error = run(Split::Test(fixture_corpus(&fixture, other.path()))).unwrap_err();
+    assert!(error.contains("another space or direction"), "{error}");
+}
