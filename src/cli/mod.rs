@@ -1,6 +1,7 @@
 //! The command line: parses, calls the library, prints.
 
 mod compare;
+mod features;
 mod strategies;
 mod surfaces;
 
@@ -23,6 +24,7 @@ enum Command {
     Compare(compare::Compare),
     Surfaces(surfaces::Surfaces),
     Strategies(strategies::Strategies),
+    Features(features::Features),
 }
 
 /// Why the program ends without success.
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
             Command::Compare(compare) => compare.run(),
             Command::Surfaces(surfaces) => surfaces.run(),
             Command::Strategies(strategies) => strategies.run(),
+            Command::Features(features) => features.run(),
         },
         // `--help` and `--version`.
         Err(error) if !error.use_stderr() => print(&error.render().to_string()),
