@@ -366,7 +366,7 @@ mod tests {
                 "data.csv:3: the numbers of `a` must be finite, found `inf`",
             ),
             (
-                "a,yy\n1,p\n2,q\n",
+                "aa,yy\n1,p\n2,q\n",
                 "unknown column `y`; did you mean `yy`? the header of `data.csv` has 2 columns",
             ),
         ] {

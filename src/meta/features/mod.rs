@@ -1,7 +1,7 @@
 //! Meta-features: numbers that describe a classification data set.
 //!
 //! What was learned on one data set helps on another as far as the two are alike. [`MetaFeatures::of`]
-//! says how a [`DataSet`] looks in 61 numbers, always the same ones in the same order: simple counts and
+//! says how a [`DataSet`] looks in 65 numbers, always the same ones in the same order: simple counts and
 //! ratios, moments and correlations of the numeric columns, information in bits, and the accuracies of four
 //! cheap classifiers (landmarkers). A feature that a data set does not have, such as the correlation where
 //! there is one numeric column, is `None`; no value is NaN or infinite.

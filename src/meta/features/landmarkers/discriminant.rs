@@ -98,8 +98,7 @@ fn eigen(mut a: Vec<f64>, size: usize) -> (Vec<f64>, Vec<f64>) {
             .map(|(i, j)| a[i * size + j].powi(2))
             .sum();
         let diagonal: f64 = (0..size).map(|k| a[k * size + k].powi(2)).sum();
-        // Not `<=` the other way round, so that NaN ends it.
-        if !(off > 1e-30 * diagonal) {
+        if off.is_nan() || off <= 1e-30 * diagonal {
             break;
         }
         for p in 0..size {
