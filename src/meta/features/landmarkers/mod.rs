@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn folds_are_those_of_scikit_learn() {
-        // StratifiedKFold(2) and (3), their test folds.
+        // StratifiedKFold(2) and StratifiedKFold(5), their test folds.
         let found = folds(&[1, 0, 1, 0]);
         assert_eq!(found, Folds { count: 2, of_row: vec![0, 0, 1, 1] });
         let found = folds(&[5, 5, 2, 5, 2, 2, 9, 2, 2, 9, 5, 5]);
