@@ -106,6 +106,7 @@
 //! | [`nn`] | the networks: forward and backward passes, Adam, averages of weights |
 //! | [`surface`] | test functions, tables, live surfaces, noise and shifts |
 //! | [`experiment`] | the benchmark runner, metrics, statistics, the report |
+//! | [`meta`] | transfer: agents trained over many data sets, policies, meta-features of data sets |
 //! | [`streams`] | randomness without stored generators |
 //! | [`persist`] | snapshots of every part's state |
 //! | [`error`] | the one error type |
@@ -134,6 +135,7 @@ pub mod agent;
 pub mod error;
 pub mod experiment;
 pub mod explore;
+mod lines;
 pub mod mdp;
 pub mod meta;
 pub mod nn;

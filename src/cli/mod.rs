@@ -1,6 +1,7 @@
 //! The command line: parses, calls the library, prints.
 
 mod compare;
+mod features;
 mod leaderboard;
 mod progress;
 mod strategies;
@@ -29,6 +30,7 @@ enum Command {
     Train(train::Train),
     Transfer(transfer::TransferCommand),
     Strategies(strategies::Strategies),
+    Features(features::Features),
 }
 
 /// Why the program ends without success.
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
             Command::Train(train) => train.run(),
             Command::Transfer(transfer) => transfer.run(),
             Command::Strategies(strategies) => strategies.run(),
+            Command::Features(features) => features.run(),
         },
         // `--help` and `--version`.
         Err(error) if !error.use_stderr() => print(&error.render().to_string()),

@@ -3,6 +3,7 @@
 mod belief;
 mod control;
 mod corpus;
+pub mod features;
 mod improvement;
 mod learner;
 mod policy;

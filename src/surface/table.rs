@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Range, Spec, Surface};
 use crate::error::{Error, Result};
+use crate::lines::Lines;
 use crate::space::{Configuration, Grid, SearchSpace, SpaceDocument};
 use crate::streams::Generator;
 use crate::trial::Direction;
@@ -332,61 +333,4 @@ fn quote<T: AsRef<str>>(fields: impl IntoIterator<Item = T>) -> String {
     let fields: Vec<String> =
         fields.into_iter().map(|field| format!("`{}`", field.as_ref())).collect();
     fields.join(", ")
-}
-
-/// The records of a CSV file with the lines that they begin on; blank lines are skipped.
-struct Lines {
-    path: PathBuf,
-    text: Vec<u8>,
-    records: csv::StringRecordsIntoIter<std::io::Cursor<Vec<u8>>>,
-    /// The lines are counted up to this byte.
-    counted: usize,
-    line: u64,
-}
-
-impl Lines {
-    fn open(path: &Path) -> Result<Self> {
-        let text = std::fs::read(path).map_err(Error::io(path))?;
-        // The number of fields is checked here, with the file and the line in the message.
-        let records = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(csv::Trim::All)
-            .from_reader(std::io::Cursor::new(text.clone()))
-            .into_records();
-        Ok(Self { path: path.to_owned(), text, records, counted: 0, line: 1 })
-    }
-
-    /// The line of the record that the reader found at a position. The position itself is where the
-    /// record before it ended, which is above blank lines and amid a `\r\n`.
-    fn line(&mut self, position: Option<&csv::Position>) -> u64 {
-        let from = position.map_or(0, |position| position.byte() as usize).min(self.text.len());
-        let blank = self.text[from..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-        let to = from + blank.count();
-        let ends = self.text[self.counted.min(to)..to].iter().filter(|byte| **byte == b'\n');
-        self.line += ends.count() as u64;
-        self.counted = to;
-        self.line
-    }
-}
-
-impl Iterator for Lines {
-    type Item = Result<(u64, Vec<String>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(match self.records.next()? {
-            Ok(record) => {
-                let line = self.line(record.position());
-                Ok((line, record.iter().map(str::to_owned).collect()))
-            }
-            Err(error) => {
-                let line = self.line(error.position());
-                let (rule, found) = match error.into_kind() {
-                    csv::ErrorKind::Utf8 { err, .. } => ("the text must be UTF-8", err.to_string()),
-                    other => ("a row of CSV is needed", format!("{other:?}")),
-                };
-                Err(Error::file(&self.path, line, rule, found))
-            }
-        })
-    }
 }
