@@ -30,14 +30,14 @@ fn corpus_directory(tasks: usize, first: usize) -> tempfile::TempDir {
     std::fs::write(path.join("space.json"), space).unwrap();
     let mut meta = "task,place,size\n".to_owned();
     for task in first..first + tasks {
-        let place = (task * 5 % 8) as f64 / 8.0;
+        let place = 0.3 + 0.4 * (task * 5 % 8) as f64 / 8.0;
         meta.push_str(&format!("t{task},{place},{}\n", task % 3));
         let mut rows = "x,rate,kind,accuracy\n".to_owned();
         for i in 0..8 {
             for (j, rate) in [0.001, 0.01, 0.1, 1.0].into_iter().enumerate() {
                 for (k, kind) in ["plain", "deep"].into_iter().enumerate() {
                     let x = f64::from(i) / 7.0;
-                    let bump = (-(x - place).powi(2) / 0.02).exp();
+                    let bump = (-(x - place).powi(2) / 0.1).exp();
                     let value = 0.3
                         + 0.02 * task as f64
                         + 0.4 * bump
@@ -412,7 +412,7 @@ fn transfer(corpus: Corpus, split: Split, jobs: usize) -> Transfer {
 
 #[test]
 fn what_was_learned_on_other_tasks_beats_starting_from_scratch() {
-    let directory = corpus_directory(8, 0);
+    let directory = corpus_directory(12, 0);
     let corpus = Corpus::read(directory.path()).unwrap();
     let measure = |jobs| {
         transfer(corpus.clone(), Split::Folds(4), jobs)
@@ -420,7 +420,7 @@ fn what_was_learned_on_other_tasks_beats_starting_from_scratch() {
             .unwrap()
     };
     let results = measure(1);
-    assert_eq!(results.plan.surfaces.len(), 8, "each task is held out once");
+    assert_eq!(results.plan.surfaces.len(), 12, "each task is held out once");
     for name in ["prior-ucb", "prior-control", "average-rank", "greedy-portfolio"] {
         for against in ["random", "prior-ucb-scratch"] {
             let pair = Pair::of(&results, name, against).unwrap();

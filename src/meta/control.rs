@@ -55,7 +55,9 @@ use crate::value::Estimates;
 ///
 /// `members` tables are trained, each without a part of the training tasks. Every `evaluate_every` episodes a
 /// table tunes the tasks of its part greedily; the state of the table that did best is kept, the initial one
-/// (the fixed rule) included. What acts is the mean of the tables.
+/// (the fixed rule) included. What acts is cautious: with the advantage `A = Q(s, a) - Q(s, fixed)` of each table,
+/// the rule with the highest `mean(A) - caution sd(A)` over the tables is followed, which is the fixed one where no
+/// other has it above 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ControlAgent {
@@ -75,6 +77,8 @@ pub struct ControlAgent {
     pub lambda: f64,
     /// The least step size, in `(0, 1]`.
     pub step_size: f64,
+    /// By how many standard deviations between the tables a rule must be better than the fixed one, at least 0.
+    pub caution: f64,
     /// An episode's configurations are at most so many, drawn anew for each.
     pub rows: usize,
 }
@@ -90,6 +94,7 @@ impl Default for ControlAgent {
             epsilon: 0.1,
             lambda: 0.9,
             step_size: 0.005,
+            caution: 2.0,
             rows: 512,
         }
     }
@@ -261,6 +266,9 @@ impl ControlLearner {
         }
         if !(agent.step_size > 0.0 && agent.step_size <= 1.0) {
             return refuse("step-size", "in (0, 1]", agent.step_size.to_string());
+        }
+        if !(agent.caution >= 0.0 && agent.caution.is_finite()) {
+            return refuse("caution", "a finite number of at least 0", agent.caution.to_string());
         }
         for blend in agent.doubts {
             PriorSettings { blend, ..agent.base.prior }.check()?;
@@ -436,14 +444,19 @@ impl ControlLearner {
         Ok(areas.iter().sum::<f64>() / areas.len().max(1) as f64)
     }
 
-    /// The mean of the members' best tables.
+    /// The cautious advantage of every rule over the fixed one in every state.
     fn table(&self) -> Vec<f64> {
-        let mut table = vec![0.0; STATES * RULES.len()];
-        for member in &self.members {
-            let share = 1.0 / self.members.len() as f64;
-            table.iter_mut().zip(&member.best).for_each(|(sum, value)| *sum += share * value);
-        }
-        table
+        let count = self.members.len() as f64;
+        (0..STATES * RULES.len())
+            .map(|place| {
+                let fixed = place / RULES.len() * RULES.len();
+                let advantage = |member: &Member| member.best[place] - member.best[fixed];
+                let mean = self.members.iter().map(advantage).sum::<f64>() / count;
+                let squares = self.members.iter().map(|m| (advantage(m) - mean).powi(2));
+                let sd = (squares.sum::<f64>() / (count - 1.0)).sqrt();
+                mean - self.agent.caution * sd
+            })
+            .collect()
     }
 
     /// The number of blocks of episodes, each ended by an evaluation.
