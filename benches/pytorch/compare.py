@@ -17,7 +17,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PAGE = ROOT / "docs" / "src" / "performance.md"
-NAMES = {"ensemble": "six critics, one step", "candidates": "six critics, values"}
+NAMES = {"ensemble": "six critics, one step", "candidates": "six critics, values", "lstm": "recurrent Q-network"}
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 

@@ -1,5 +1,5 @@
-"""Times updates of DQN, DDPG, TD3 and SAC in eager PyTorch on one core, as CleanRL's scripts write them, and an
-ensemble of critics as batched matrices.
+"""Times updates of DQN, DDPG, TD3 and SAC in eager PyTorch on one core, as CleanRL's scripts write them, an
+ensemble of critics as batched matrices, and the recurrent Q-network of Hyp-RL with PyTorch's own LSTM.
 
     python update.py            # a line of JSON: {"dqn/64/64": microseconds, ...}
 
@@ -17,10 +17,12 @@ from torch import nn
 STATES, ACTIONS = 16, 8
 DISCOUNT, TAU, LEARNING_RATE = 0.99, 0.005, 3e-4
 MEMBERS, FEATURES = 6, 10
+STEPS, STEP_INPUTS, META, CONFIGURATIONS, BEHIND, CLIP = 20, 20, 16, 2916, 128, 10.0
 # Hidden width, batch.
 SIZES = [(64, 64), (64, 256), (256, 64), (256, 256)]
 ENSEMBLE_SIZES = [(64, 32), (64, 100), (128, 32), (128, 100)]
 CANDIDATES = [(64, 2000), (128, 2000)]
+LSTM_SIZES = [(32, 32)]
 # Short turns, so that some go undisturbed.
 ROUNDS, SECONDS = 40, 0.005
 
@@ -214,6 +216,46 @@ def candidates(hidden, rows):
     return values
 
 
+class Recurrent(nn.Module):
+    """`nn.LSTM`, whose steps on the CPU are one call, then a layer with tanh and an output an action."""
+
+    def __init__(self, cells):
+        super().__init__()
+        self.start = nn.Linear(META, cells, bias=False)
+        self.lstm = nn.LSTM(STEP_INPUTS, cells)
+        self.hidden = nn.Linear(cells, BEHIND)
+        self.last = nn.Linear(BEHIND, CONFIGURATIONS)
+
+    def forward(self, meta, x):
+        h = self.start(meta).unsqueeze(0)
+        _, (h, _) = self.lstm(x, (h, torch.zeros_like(h)))
+        return self.last(torch.tanh(self.hidden(h.squeeze(0))))
+
+
+def lstm(cells, rows):
+    """The update of DQN with histories of full length, steps first as the LSTM wants them; the gradient is clipped."""
+    online, target = Recurrent(cells), Recurrent(cells)
+    target.load_state_dict(online.state_dict())
+    optimizer = adam(online)
+    meta = torch.rand(rows, META) * 2 - 1
+    states = torch.rand(STEPS, rows, STEP_INPUTS) * 2 - 1
+    nexts = torch.rand(STEPS + 1, rows, STEP_INPUTS) * 2 - 1
+    choices = torch.randint(CONFIGURATIONS, (rows, 1))
+    rewards, dones = torch.rand(rows), torch.zeros(rows)
+
+    def update():
+        with torch.no_grad():
+            best, _ = target(meta, nexts).max(dim=1)
+            goal = rewards + DISCOUNT * best * (1 - dones)
+        values = online(meta, states).gather(1, choices).squeeze()
+        optimizer.zero_grad()
+        F.mse_loss(goal, values).backward()
+        nn.utils.clip_grad_norm_(online.parameters(), CLIP)
+        optimizer.step()
+
+    return update
+
+
 def shortest(update):
     """The shortest time of one call in microseconds, over rounds of many calls."""
     for _ in range(20):
@@ -238,7 +280,7 @@ def main():
     for make in (dqn, ddpg, td3, sac):
         for hidden, rows in SIZES:
             times[f"{make.__name__}/{hidden}/{rows}"] = shortest(make(hidden, Batch(rows)))
-    for make, sizes in ((ensemble, ENSEMBLE_SIZES), (candidates, CANDIDATES)):
+    for make, sizes in ((ensemble, ENSEMBLE_SIZES), (candidates, CANDIDATES), (lstm, LSTM_SIZES)):
         for hidden, rows in sizes:
             times[f"{make.__name__}/{hidden}/{rows}"] = shortest(make(hidden, rows))
     print(json.dumps(times))

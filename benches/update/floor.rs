@@ -6,7 +6,10 @@ use std::hint::black_box;
 
 use hyperq::nn::product_by_gemm;
 
-use super::{ACTIONS, FEATURES, MEMBERS, STATES, Size, Update, numbers};
+use super::{
+    ACTIONS, BEHIND, CONFIGURATIONS, FEATURES, MEMBERS, META, STATES, STEP_INPUTS, STEPS, Size,
+    Update, numbers,
+};
 
 /// One way through a network, and which gradients are then asked for.
 #[derive(Debug, Clone, Copy)]
@@ -127,4 +130,29 @@ pub fn ensemble(size: Size) -> Update {
 
 pub fn candidates(size: Size) -> Update {
     update(&[Pass::forward(FEATURES, 1); MEMBERS], size)
+}
+
+/// The products with the inputs of all steps at once, those with the hidden states step by step; the way
+/// back without the output layer, of which only the actions taken are needed.
+pub fn lstm(Size { hidden: cells, batch }: Size) -> Update {
+    let gates = 4 * cells;
+    let mut products = Vec::new();
+    for steps in [STEPS, STEPS + 1] {
+        products.push(Product::new([batch, META, cells], [false, false]));
+        products.push(Product::new([batch * steps, STEP_INPUTS, gates], [false, false]));
+        for _ in 0..steps {
+            products.push(Product::new([batch, cells, gates], [false, false]));
+        }
+        products.push(Product::new([batch, cells, BEHIND], [false, false]));
+    }
+    products.push(Product::new([batch, BEHIND, CONFIGURATIONS], [false, true]));
+    products.push(Product::new([cells, batch, BEHIND], [true, false]));
+    products.push(Product::new([batch, BEHIND, cells], [false, true]));
+    for _ in 0..STEPS {
+        products.push(Product::new([batch, gates, cells], [false, true]));
+    }
+    products.push(Product::new([STEP_INPUTS, batch * STEPS, gates], [true, false]));
+    products.push(Product::new([cells, batch * STEPS, gates], [true, false]));
+    products.push(Product::new([META, batch, cells], [true, false]));
+    Box::new(move || products.iter_mut().for_each(Product::run))
 }

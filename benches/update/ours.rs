@@ -6,13 +6,17 @@ use std::sync::Arc;
 use hyperq::agent::{ActorCritic, ControlBatch, Ddpg, Sac, Td3};
 use hyperq::explore::Moment;
 use hyperq::mdp::{ActionSet, Observation, Targets};
-use hyperq::nn::{Activation, Adam, AdamSettings, Init, MlpShape, Network, Workspace};
+use hyperq::nn::{
+    Activation, Adam, AdamSettings, Init, Lstm, LstmGradient, LstmShape, LstmWorkspace, MlpShape,
+    Network, Sequences, Workspace,
+};
 use hyperq::space::{Grid, GridSize, Parameter, SearchSpace};
 use hyperq::streams::Streams;
 use hyperq::value::{DeepQ, Head, Memory, Setting, Target, Transition};
 
 use super::{
-    ACTIONS, DISCOUNT, FEATURES, LEARNING_RATE, MEMBERS, STATES, Size, TAU, Update, numbers,
+    ACTIONS, BEHIND, CLIP, CONFIGURATIONS, DISCOUNT, FEATURES, LEARNING_RATE, MEMBERS, META,
+    STATES, STEP_INPUTS, STEPS, Size, TAU, Update, numbers,
 };
 
 /// The choice of a single action, by names.
@@ -179,6 +183,53 @@ pub fn candidates(Size { hidden, batch }: Size) -> Update {
         }
         spreads.iter_mut().for_each(|s| *s = (*s / (MEMBERS - 1) as f32).sqrt());
         black_box((&means, &spreads));
+    })
+}
+
+/// The update of `HypRlLearner` with a batch that lies ready, all of whose histories are of full length.
+pub fn lstm(Size { hidden, batch }: Size) -> Update {
+    let shape = LstmShape {
+        inputs: STEP_INPUTS,
+        context: META,
+        cells: hidden,
+        hidden: BEHIND,
+        outputs: CONFIGURATIONS,
+    };
+    let mut online = Lstm::new(shape, &mut Streams::new(1).at("lstm", 0)).expect("a valid shape");
+    let target = online.clone();
+    let settings = AdamSettings {
+        learning_rate: LEARNING_RATE,
+        clip_norm: Some(CLIP),
+        ..AdamSettings::default()
+    };
+    let mut adam = Adam::new(settings, shape.len()).expect("valid settings");
+    let (mut gradient, mut workspace) = (LstmGradient::new(&online), LstmWorkspace::default());
+    let metas = numbers("metas", batch * META);
+    let histories = |steps: usize| {
+        let mut sequences = Sequences::new(META, STEP_INPUTS);
+        let x = numbers("steps", batch * steps * STEP_INPUTS);
+        for (meta, x) in metas.chunks_exact(META).zip(x.chunks_exact(steps * STEP_INPUTS)) {
+            sequences.push(meta, x);
+        }
+        sequences
+    };
+    let (states, nexts) = (histories(STEPS), histories(STEPS + 1));
+    let rewards = numbers("rewards", batch);
+    let actions: Vec<usize> = (0..batch).map(|row| row * 991 % CONFIGURATIONS).collect();
+    let (mut goals, mut d_values) = (vec![0.0; batch], vec![0.0; batch]);
+    Box::new(move || {
+        target.forward(black_box(&nexts), &mut workspace);
+        let (best, _) = target.best(&[], &mut workspace);
+        for ((goal, reward), best) in goals.iter_mut().zip(&rewards).zip(best) {
+            *goal = reward + DISCOUNT * best;
+        }
+        online.forward(black_box(&states), &mut workspace);
+        let values = online.taken(&actions, &workspace);
+        for ((d, q), goal) in d_values.iter_mut().zip(values).zip(&goals) {
+            *d = 2.0 * (q - goal) / batch as f32;
+        }
+        online.backward(&actions, &d_values, &mut gradient, &mut workspace);
+        adam.step(online.params_mut(), gradient.flat());
     })
 }
 

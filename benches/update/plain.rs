@@ -4,11 +4,13 @@
 
 use std::hint::black_box;
 
-use candle_core::{Device, Result, Tensor, Var};
-use candle_nn::{AdamW, Optimizer, ParamsAdamW};
+use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_nn::rnn::{LSTM, LSTMConfig, LSTMState, RNN};
+use candle_nn::{AdamW, Linear, Module, Optimizer, ParamsAdamW, VarBuilder};
 
 use super::{
-    ACTIONS, DISCOUNT, FEATURES, LEARNING_RATE, MEMBERS, STATES, Size, TAU, Update, numbers,
+    ACTIONS, BEHIND, CLIP, CONFIGURATIONS, DISCOUNT, FEATURES, LEARNING_RATE, MEMBERS, META,
+    STATES, STEP_INPUTS, STEPS, Size, TAU, Update, numbers,
 };
 
 /// A network in plain candle. Its variables are listed layer by layer, weight before bias.
@@ -41,11 +43,10 @@ impl Plain {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        use candle_nn::Module;
         let mut h = x.clone();
         for (layer, pair) in self.vars.chunks_exact(2).enumerate() {
             let bias = Some(pair[1].as_tensor().clone());
-            h = candle_nn::Linear::new(pair[0].as_tensor().clone(), bias).forward(&h)?;
+            h = Linear::new(pair[0].as_tensor().clone(), bias).forward(&h)?;
             if 2 * (layer + 1) < self.vars.len() {
                 h = if self.tanh { h.tanh()? } else { h.relu()? };
             }
@@ -266,5 +267,95 @@ pub fn candidates(Size { hidden, batch }: Size) -> Result<Update> {
         let values = Tensor::cat(&values.collect::<Result<Vec<_>>>()?, 1)?;
         black_box((values.mean(1)?, values.var(1)?.sqrt()?));
         Ok(())
+    }))
+}
+
+/// The recurrent Q-network of candle's own LSTM and linear layers.
+struct Recurrent {
+    vars: Vec<Var>,
+    start: Tensor,
+    lstm: LSTM,
+    hidden: Linear,
+    last: Linear,
+}
+
+impl Recurrent {
+    fn new(cells: usize) -> Result<Self> {
+        let sizes: [(&str, &[usize], usize); 9] = [
+            ("start", &[META, cells], META),
+            ("weight_ih_l0", &[4 * cells, STEP_INPUTS], cells),
+            ("weight_hh_l0", &[4 * cells, cells], cells),
+            ("bias_ih_l0", &[4 * cells], cells),
+            ("bias_hh_l0", &[4 * cells], cells),
+            ("hidden weight", &[BEHIND, cells], cells),
+            ("hidden bias", &[BEHIND], cells),
+            ("last weight", &[CONFIGURATIONS, BEHIND], BEHIND),
+            ("last bias", &[CONFIGURATIONS], BEHIND),
+        ];
+        let mut vars = Vec::new();
+        for (name, size, inputs) in sizes {
+            let scale = 1.0 / (inputs as f32).sqrt();
+            let drawn = numbers(name, size.iter().product()).iter().map(|x| x * scale).collect();
+            vars.push(Var::from_vec(drawn, size, &Device::Cpu)?);
+        }
+        let named = sizes.iter().zip(&vars);
+        let named = named.map(|((name, ..), var)| ((*name).to_owned(), var.as_tensor().clone()));
+        let builder = VarBuilder::from_tensors(named.collect(), DType::F32, &Device::Cpu);
+        let linear = |weight: usize| {
+            let bias = vars[weight + 1].as_tensor().clone();
+            Linear::new(vars[weight].as_tensor().clone(), Some(bias))
+        };
+        Ok(Self {
+            start: vars[0].as_tensor().clone(),
+            lstm: candle_nn::rnn::lstm(STEP_INPUTS, cells, LSTMConfig::default(), builder)?,
+            hidden: linear(5),
+            last: linear(7),
+            vars,
+        })
+    }
+
+    fn forward(&self, meta: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let h = meta.matmul(&self.start)?;
+        let start = LSTMState { c: h.zeros_like()?, h };
+        let states = self.lstm.seq_init(x, &start)?;
+        let last = states.last().expect("there is a step").h();
+        self.last.forward(&self.hidden.forward(last)?.tanh()?)
+    }
+}
+
+pub fn lstm(Size { hidden, batch }: Size) -> Result<Update> {
+    // The same draws: a target of equal weights.
+    let (online, target) = (Recurrent::new(hidden)?, Recurrent::new(hidden)?);
+    let lr = f64::from(LEARNING_RATE);
+    let settings = ParamsAdamW { lr, weight_decay: 0.0, ..ParamsAdamW::default() };
+    let mut adam = AdamW::new(online.vars.clone(), settings)?;
+    let meta = tensor("metas", batch, META)?;
+    let history = |steps: usize| {
+        tensor("steps", batch, steps * STEP_INPUTS)?.reshape((batch, steps, STEP_INPUTS))
+    };
+    let (states, nexts) = (history(STEPS)?, history(STEPS + 1)?);
+    let rewards = tensor("rewards", batch, 1)?;
+    let actions: Vec<u32> = (0..batch).map(|row| (row * 991 % CONFIGURATIONS) as u32).collect();
+    let actions = Tensor::from_vec(actions, (batch, 1), &Device::Cpu)?;
+    Ok(repeated(move || {
+        let best = target.forward(&meta, &nexts)?.max_keepdim(1)?;
+        let goal = (&rewards + (best * f64::from(DISCOUNT))?)?.detach();
+        let q = online.forward(&meta, &states)?.gather(&actions, 1)?;
+        let mut gradients = (q - goal)?.sqr()?.mean_all()?.backward()?;
+        let mut square = 0.0;
+        for var in &online.vars {
+            if let Some(gradient) = gradients.get(var) {
+                square += gradient.sqr()?.sum_all()?.to_scalar::<f32>()?;
+            }
+        }
+        let factor = f64::from(CLIP / (square.sqrt() + 1e-6));
+        if factor < 1.0 {
+            for var in &online.vars {
+                if let Some(gradient) = gradients.remove(var) {
+                    gradients.insert(var, (gradient * factor)?);
+                }
+            }
+        }
+        adam.step(&gradients)
     }))
 }

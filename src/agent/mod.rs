@@ -1,12 +1,14 @@
 //! Agents: they act, and learn from what came of it.
 //!
 //! [`Agent`] acts in a process of tuning. [`ActorCritic`] is the level below: continuous control with
-//! vectors, by [`Ddpg`], [`Td3`] or [`Sac`].
+//! vectors, by [`Ddpg`], [`Td3`] or [`Sac`]. [`HypRlLearner`] learns over many tasks from the histories of
+//! their episodes.
 
 mod control;
 mod critics;
 mod ddpg;
 mod deterministic;
+mod hyp_rl;
 mod q;
 mod sac;
 mod td3;
@@ -16,6 +18,7 @@ mod tests;
 pub use control::{ActorCritic, ActorCriticConfig, ControlBatch, Losses};
 pub use ddpg::Ddpg;
 pub use deterministic::DeterministicAgent;
+pub use hyp_rl::{Descent, HypRl, HypRlLearner};
 pub use q::{QAgent, QLearning};
 pub use sac::{Sac, SacAgent};
 pub use td3::Td3;

@@ -181,7 +181,7 @@ pub fn clip_by_norm(gradient: &mut [f32], limit: f32) -> f32 {
     norm
 }
 
-fn clip_factor(gradient: &[f32], limit: f32) -> f32 {
+pub(super) fn clip_factor(gradient: &[f32], limit: f32) -> f32 {
     (limit / (kernel::square_sum(gradient).sqrt() + 1e-6)).min(1.0)
 }
 

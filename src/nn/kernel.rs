@@ -579,6 +579,107 @@ vectorized! {
     pub(crate) fn deactivate(d: &mut [f32], h: &[f32], activation: Activation) = deactivate_body
 }
 
+/// `1 / (1 + e^-x)`
+#[inline(always)]
+fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
+    1.0 / (1.0 + exp::<FUSED>(-x))
+}
+
+#[inline(always)]
+fn lstm_gates_body<const FUSED: bool>(
+    z: &mut [f32],
+    bias: &[f32],
+    before: &[f32],
+    [c, squashed, h]: [&mut [f32]; 3],
+) {
+    let cells = bias.len() / 4;
+    let (bias_if, bias_go) = bias.split_at(2 * cells);
+    let (bias_g, bias_o) = bias_go.split_at(cells);
+    let rows = z.chunks_exact_mut(4 * cells).zip(before.chunks_exact(cells));
+    let after = c.chunks_exact_mut(cells).zip(squashed.chunks_exact_mut(cells));
+    for (((z, before), (c, squashed)), h) in rows.zip(after).zip(h.chunks_exact_mut(cells)) {
+        let (both, rest) = z.split_at_mut(2 * cells);
+        let (g, o) = rest.split_at_mut(cells);
+        both.iter_mut().zip(bias_if).for_each(|(z, b)| *z = sigmoid::<FUSED>(*z + b));
+        g.iter_mut().zip(bias_g).for_each(|(z, b)| *z = tanh::<FUSED>(*z + b));
+        o.iter_mut().zip(bias_o).for_each(|(z, b)| *z = sigmoid::<FUSED>(*z + b));
+        let (i, f) = both.split_at(cells);
+        let (i, f, g, o) = (&i[..cells], &f[..cells], &g[..cells], &o[..cells]);
+        let (before, c, squashed) = (&before[..cells], &mut c[..cells], &mut squashed[..cells]);
+        let h = &mut h[..cells];
+        for k in 0..cells {
+            c[k] = multiply_add::<FUSED>(f[k], before[k], i[k] * g[k]);
+            squashed[k] = tanh::<FUSED>(c[k]);
+            h[k] = o[k] * squashed[k];
+        }
+    }
+}
+
+vectorized! {
+    /// One step of an LSTM, row by row: `z` (`rows x 4 cells`, in the order i, f, g, o) becomes the gates
+    /// `sigmoid(z + bias)`, for g `tanh(z + bias)`; `before` is the state of the cells before the step;
+    /// overwritten are `[c, tanh c, h]` with `c = f before + i g` and `h = o tanh c`.
+    pub(crate) fn lstm_gates(z: &mut [f32], bias: &[f32], before: &[f32], after: [&mut [f32]; 3]) = fused lstm_gates_body
+}
+
+#[inline(always)]
+fn lstm_gates_back_body(
+    gates: &mut [f32],
+    before: &[f32],
+    squashed: &[f32],
+    d_h: &[f32],
+    d_c: &mut [f32],
+    cells: usize,
+) {
+    let rows = gates.chunks_exact_mut(4 * cells).zip(before.chunks_exact(cells));
+    let after = squashed.chunks_exact(cells).zip(d_h.chunks_exact(cells));
+    for (((gates, before), (u, d_h)), d_c) in rows.zip(after).zip(d_c.chunks_exact_mut(cells)) {
+        let (i, rest) = gates.split_at_mut(cells);
+        let (f, rest) = rest.split_at_mut(cells);
+        let (g, o) = rest.split_at_mut(cells);
+        let (i, f, g, o) = (&mut i[..cells], &mut f[..cells], &mut g[..cells], &mut o[..cells]);
+        let (before, u, d_h) = (&before[..cells], &u[..cells], &d_h[..cells]);
+        let d_c = &mut d_c[..cells];
+        for k in 0..cells {
+            let (gate_i, gate_f, gate_g, gate_o) = (i[k], f[k], g[k], o[k]);
+            let d = d_c[k] + d_h[k] * gate_o * (1.0 - u[k] * u[k]);
+            i[k] = d * gate_g * gate_i * (1.0 - gate_i);
+            f[k] = d * before[k] * gate_f * (1.0 - gate_f);
+            g[k] = d * gate_i * (1.0 - gate_g * gate_g);
+            o[k] = d_h[k] * u[k] * gate_o * (1.0 - gate_o);
+            d_c[k] = d * gate_f;
+        }
+    }
+}
+
+vectorized! {
+    /// The way back through [`lstm_gates`]: `gates` become the gradient at `z`, and `d_c`, the gradient at
+    /// `c` that comes from later steps, that at `before`. `squashed` is `tanh c`.
+    pub(crate) fn lstm_gates_back(
+        gates: &mut [f32], before: &[f32], squashed: &[f32], d_h: &[f32], d_c: &mut [f32], cells: usize
+    ) = lstm_gates_back_body
+}
+
+#[inline(always)]
+fn largest_body(q: &[f32], bias: &[f32], first: u32, best: &mut [f32], place: &mut [u32]) {
+    let place = &mut place[..best.len()];
+    for (offset, (q, bias)) in q.chunks_exact(best.len()).zip(bias).enumerate() {
+        let here = first + offset as u32;
+        for ((q, best), place) in q.iter().zip(&mut *best).zip(&mut *place) {
+            let value = q + bias;
+            let larger = value > *best;
+            *best = if larger { value } else { *best };
+            *place = if larger { here } else { *place };
+        }
+    }
+}
+
+vectorized! {
+    /// The largest number of every column of `q + bias`, a bias a row, and of `best`; where it is one of
+    /// `q`, `place` is the first row that has it, counted from `first`.
+    pub(crate) fn largest(q: &[f32], bias: &[f32], first: u32, best: &mut [f32], place: &mut [u32]) = largest_body
+}
+
 #[inline(always)]
 fn column_sums_body(d: &[f32], sums: &mut [f32]) {
     sums.fill(0.0);
@@ -840,6 +941,79 @@ fn adam_body(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: AdamS
 vectorized! {
     /// One step of Adam: see [`super::Adam`].
     pub(crate) fn adam(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: AdamStep) = adam_body
+}
+
+/// The numbers of one step of RMSProp.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RmsPropStep {
+    /// What the gradient is multiplied by.
+    pub scale: f32,
+    /// The learning rate.
+    pub size: f32,
+    /// The decay of the averages.
+    pub alpha: f32,
+    /// Added to the denominator.
+    pub epsilon: f32,
+    /// What of the weights is added to the gradient.
+    pub weight_decay: f32,
+    /// The decay of the velocity.
+    pub momentum: f32,
+}
+
+#[inline(always)]
+fn rms_prop_body(
+    p: &mut [f32],
+    g: &[f32],
+    square: &mut [f32],
+    mean: Option<&mut [f32]>,
+    velocity: Option<&mut [f32]>,
+    step: RmsPropStep,
+) {
+    assert!(p.len() == square.len() && g.len() == square.len(), "must be of one network");
+    let RmsPropStep { scale, size, alpha, epsilon, weight_decay, momentum } = step;
+    let each = p.iter_mut().zip(g).zip(square);
+    match (mean, velocity) {
+        (None, None) => {
+            for ((p, g), square) in each {
+                let g = scale * g + weight_decay * *p;
+                *square = alpha * *square + (1.0 - alpha) * g * g;
+                *p -= size * g / (square.sqrt() + epsilon);
+            }
+        }
+        (None, Some(velocity)) => {
+            for (((p, g), square), velocity) in each.zip(velocity) {
+                let g = scale * g + weight_decay * *p;
+                *square = alpha * *square + (1.0 - alpha) * g * g;
+                *velocity = momentum * *velocity + g / (square.sqrt() + epsilon);
+                *p -= size * *velocity;
+            }
+        }
+        (Some(mean), velocity) => {
+            // Of the two, centering is the rarer: with it a velocity costs a branch.
+            let mut velocity = velocity;
+            for (index, (((p, g), square), mean)) in each.zip(mean).enumerate() {
+                let g = scale * g + weight_decay * *p;
+                *square = alpha * *square + (1.0 - alpha) * g * g;
+                *mean = alpha * *mean + (1.0 - alpha) * g;
+                // A variance, which rounding may take below 0.
+                let variance = *square - *mean * *mean;
+                let variance = if variance < 0.0 { 0.0 } else { variance };
+                let mut change = g / (variance.sqrt() + epsilon);
+                if let Some(velocity) = &mut velocity {
+                    velocity[index] = momentum * velocity[index] + change;
+                    change = velocity[index];
+                }
+                *p -= size * change;
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// One step of RMSProp: see [`super::RmsProp`].
+    pub(crate) fn rms_prop(
+        p: &mut [f32], g: &[f32], square: &mut [f32], mean: Option<&mut [f32]>, velocity: Option<&mut [f32]>, step: RmsPropStep
+    ) = rms_prop_body
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub(crate) struct Layer {
 
 /// The most weights of a network, and of all members together: a gigabyte with the target network,
 /// the gradient and Adam's moments.
-const MOST_WEIGHTS: usize = 1 << 26;
+pub(super) const MOST_WEIGHTS: usize = 1 << 26;
 
 impl MlpShape {
     /// Checks that no layer is empty and that the weights fit into memory.
@@ -182,7 +182,7 @@ pub struct Workspace {
 const READ_ROWS: usize = 48;
 
 /// The first `len` entries, after growing the buffer to hold them.
-fn first(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub(super) fn first(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }

@@ -1,4 +1,4 @@
-//! Networks that are fast: multilayer perceptrons in 32-bit floats on one core.
+//! Networks that are fast: multilayer perceptrons and a recurrent network in 32-bit floats on one core.
 //!
 //! What an update of a small network costs is mostly not arithmetic but allocation, concatenation
 //! and passes over memory. So a [`Network`] keeps the weights of all its members (twin critics, an
@@ -31,14 +31,20 @@
 mod adam;
 mod candle_op;
 pub(crate) mod kernel;
+mod lstm;
 mod mlp;
 mod polyak;
 pub(crate) mod product;
+mod rmsprop;
+mod sequences;
 
 pub use adam::{Adam, AdamSettings, clip_by_norm};
 pub use candle_op::{MlpOp, forward_candle};
 #[doc(hidden)]
 pub use kernel::product_by_gemm;
 pub use kernel::{TANH_ERROR, tanh_in_place};
+pub use lstm::{Lstm, LstmGradient, LstmMemory, LstmShape, LstmWorkspace};
 pub use mlp::{Activation, Init, MlpShape, Network, Workspace};
 pub use polyak::polyak;
+pub use rmsprop::{RmsProp, RmsPropSettings};
+pub use sequences::Sequences;

@@ -2,9 +2,12 @@
 //!
 //! A replay holds positions in the [`Memory`](crate::value::Memory), the newest `capacity` of them.
 
+mod episodes;
 mod prioritized;
 mod uniform;
 
+pub use episodes::{Episode, EpisodeReplay};
+pub(crate) use episodes::{read as read_episodes, write as write_episodes};
 pub use prioritized::{Prioritized, PrioritizedReplay};
 pub use uniform::UniformReplay;
 
