@@ -257,7 +257,7 @@ impl Strategy {
             Self::ContinuousQ(continuous) => Box::new(continuous.build(problem, streams)?),
             Self::Untrained(agent) => {
                 let learner: Arc<dyn MetaLearner> = agent
-                    .untrained(problem.grid(DEFAULT_GRID)?, problem.meta_features.len())?
+                    .untrained(problem.grid(DEFAULT_GRID)?, problem.meta_features.len(), streams)?
                     .into();
                 learner.optimizer(problem, streams, true)?
             }

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use hyperq::agent::HypRl;
 use hyperq::experiment::{Pair, trials_csv};
 use hyperq::meta::{
     Belief, Contender, ContenderKind, ControlAgent, Corpus, LearnedPrior, MetaAgent, Points,
-    Policy, PolicyStudy, PriorAgent, PriorSettings, Split, Target, Training, Transfer, registered,
+    Policy, PolicyStudy, PriorAgent, PriorSettings, RecurrentAgent, Split, Target, Training,
+    Transfer, registered,
 };
 use hyperq::optimizer::Problem;
 use hyperq::prelude::*;
@@ -66,7 +68,13 @@ fn quick(agent: &MetaAgent) -> MetaAgent {
             evaluate_every: 4,
             ..*agent
         })),
-        other => other,
+        MetaAgent::HypRl(agent) => MetaAgent::HypRl(Box::new(RecurrentAgent {
+            network: HypRl { learning_starts: 20, hidden: 16, cells: 8, ..agent.network.clone() },
+            episodes: 8,
+            horizon: 10,
+            ..*agent
+        })),
+        portfolio @ MetaAgent::Portfolio { .. } => portfolio,
     }
 }
 

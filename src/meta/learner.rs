@@ -11,6 +11,7 @@ use super::corpus::Corpus;
 use super::portfolio::{Order, Portfolio};
 use super::prior::LearnedPrior;
 use super::prior_agent::{Choice, PriorAgent, PriorLearner};
+use super::recurrent::{RecurrentAgent, RecurrentLearner};
 use crate::error::{Error, Result};
 use crate::explore::{EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb};
 use crate::optimizer::{Optimizer, Problem};
@@ -60,6 +61,8 @@ pub enum MetaAgent {
     Prior(Box<PriorAgent>),
     /// Q-learning over rules of choice on the learned prior.
     Control(Box<ControlAgent>),
+    /// Hyp-RL.
+    HypRl(Box<RecurrentAgent>),
 }
 
 impl MetaAgent {
@@ -124,22 +127,25 @@ impl MetaAgent {
             Self::Control(agent) => {
                 Self::Control(Box::new(ControlAgent { episodes: steps, ..*agent }))
             }
+            Self::HypRl(agent) => {
+                Self::HypRl(Box::new(RecurrentAgent { episodes: steps, ..*agent }))
+            }
         })
     }
 
     /// Whether the agent learns from a single task's trials, so that it can be compared with itself from
     /// scratch. Without training tasks a portfolio is random search, and control its own fixed rule.
     pub fn learns_alone(&self) -> bool {
-        matches!(self, Self::Prior(_))
+        matches!(self, Self::Prior(_) | Self::HypRl(_))
     }
 
-    /// The learner before its training over a corpus.
+    /// The learner before its training over a corpus; `streams`, those of the training, give initial weights.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] where a setting is out of its range.
-    pub fn learner(&self, corpus: &Corpus) -> Result<Box<dyn MetaLearner>> {
-        self.with_prior(LearnedPrior::new(corpus))
+    pub fn learner(&self, corpus: &Corpus, streams: Streams) -> Result<Box<dyn MetaLearner>> {
+        self.with_prior(LearnedPrior::new(corpus), streams)
     }
 
     /// The learner that knows no task: what the agent is from scratch.
@@ -147,15 +153,21 @@ impl MetaAgent {
     /// # Errors
     ///
     /// [`Error::Setting`] where a setting is out of its range.
-    pub fn untrained(&self, grid: Arc<Grid>, meta_features: usize) -> Result<Box<dyn MetaLearner>> {
-        self.with_prior(LearnedPrior::ignorant(grid, meta_features))
+    pub fn untrained(
+        &self,
+        grid: Arc<Grid>,
+        meta_features: usize,
+        streams: Streams,
+    ) -> Result<Box<dyn MetaLearner>> {
+        self.with_prior(LearnedPrior::ignorant(grid, meta_features), streams)
     }
 
-    pub(super) fn with_prior(&self, prior: LearnedPrior) -> Result<Box<dyn MetaLearner>> {
+    fn with_prior(&self, prior: LearnedPrior, streams: Streams) -> Result<Box<dyn MetaLearner>> {
         Ok(match self {
             Self::Portfolio { order } => Box::new(Portfolio::new(&prior, *order)),
             Self::Prior(agent) => Box::new(PriorLearner::new(agent, prior)?),
-            Self::Control(agent) => Box::new(ControlLearner::new(agent, prior, Streams::new(0))?),
+            Self::Control(agent) => Box::new(ControlLearner::new(agent, prior, streams)?),
+            Self::HypRl(agent) => Box::new(RecurrentLearner::new(agent, prior, streams)?),
         })
     }
 }
@@ -211,6 +223,11 @@ static REGISTRY: LazyLock<Vec<RegisteredAgent>> = LazyLock::new(|| {
             "prior-control",
             "learned prior; Q-learning over rules of choice",
             MetaAgent::Control(Box::default()),
+        ),
+        named(
+            "hyp-rl",
+            "recurrent Q-network over the history, one output a configuration",
+            MetaAgent::HypRl(Box::default()),
         ),
     ]
 });

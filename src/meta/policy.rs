@@ -302,7 +302,8 @@ impl Stored {
             Some(learner) => learner,
             None => {
                 let provenance = &file.provenance;
-                provenance.agent.untrained(Arc::clone(&grid), provenance.meta_features)?
+                let streams = Streams::new(provenance.seed);
+                provenance.agent.untrained(Arc::clone(&grid), provenance.meta_features, streams)?
             }
         };
         learner.load(LEARNER, &Snapshot::from_parts(file.state, &weights)?)?;

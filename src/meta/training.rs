@@ -26,7 +26,8 @@ impl Training {
     ///
     /// [`Error::Setting`] where a setting of the agent is out of its range.
     pub fn new(name: &str, agent: &MetaAgent, corpus: &Corpus, seed: u64) -> Result<Self> {
-        let learner = agent.learner(corpus)?;
+        let streams = Streams::new(seed).child("training", 0);
+        let learner = agent.learner(corpus, streams)?;
         Ok(Self {
             provenance: Provenance {
                 name: name.to_owned(),
@@ -43,7 +44,7 @@ impl Training {
             },
             grid: Arc::clone(corpus.grid()),
             learner,
-            streams: Streams::new(seed).child("training", 0),
+            streams,
             step: 0,
         })
     }
@@ -66,7 +67,7 @@ impl Training {
         if !file.try_exists().map_err(Error::io(&file))? {
             return Ok(training);
         }
-        let stored = Stored::read(directory, Some(agent.learner(corpus)?))?;
+        let stored = Stored::read(directory, Some(agent.learner(corpus, training.streams)?))?;
         let (ours, theirs) = (&training.provenance, &stored.provenance);
         let differing = [
             ("the agent", ours.name != theirs.name || ours.agent != theirs.agent),
