@@ -465,3 +465,105 @@ fn splits_hold_out_what_they_say() {
     let error = run(Split::Test(fixture_corpus(&fixture, other.path()))).unwrap_err();
     assert!(error.contains("another space or direction"), "{error}");
 }
+
+// ---- The program ----------------------------------------------------------------------------------
+
+#[cfg(feature = "cli")]
+mod program {
+    use super::*;
+    use std::process::{Command, Output};
+
+    fn hyperq(arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_hyperq")).args(arguments).output().unwrap()
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_policy_trained_by_one_process_tunes_in_another() {
+        let corpora = corpus_directory(6, 0);
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let corpus = corpora.path().display().to_string();
+        let policy = path("policy");
+        let train =
+            ["train", "--corpus", &corpus, "--agent", "hyp-rl", "--steps", "6", "--out", &policy];
+        let output = hyperq(&train);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).contains("hyp-rl trained on 6 tasks"), "{output:?}");
+
+        // Another training is refused, the same one is done already.
+        let output = hyperq(&[&train[..], &["--seed", "1"]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("the seed differs"), "{output:?}");
+        assert!(hyperq(&train).status.success());
+
+        let config = format!(
+            "[[strategy]]\nname = \"trained\"\noptimizer = \"policy\"\ndirectory = {policy:?}\n"
+        );
+        std::fs::write(path("compare.toml"), config).unwrap();
+        let surface = format!("{corpus}#t2");
+        let compare =
+            ["compare", "--surface", &surface, "--trials", "8", "--seeds", "1", "--quiet"];
+        let (file, out) = (path("compare.toml"), path("results"));
+        let output = hyperq(&[&compare[..], &["--config", &file, "--out", &out]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let csv = std::fs::read_to_string(directory.path().join("results/trials.csv")).unwrap();
+        let theirs: Vec<f64> = csv
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').nth(4).unwrap().parse().unwrap())
+            .collect();
+
+        let corpus = Corpus::read(&corpora).unwrap();
+        let seed = hyperq::experiment::run_seed(0, corpus.tasks()[2].name(), 0);
+        let mut study = Study::builder(corpus.space().clone())
+            .problem(problem(&corpus, 2))
+            .direction(Direction::Maximize)
+            .policy(&policy)
+            .seed(seed)
+            .build()
+            .unwrap();
+        study.optimize(8, |trial| value(&corpus, 2, &trial.configuration)).unwrap();
+        let ours: Vec<f64> =
+            study.history().trials().iter().map(|trial| study.value(trial).unwrap()).collect();
+        assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn transfer_writes_a_report_with_pairs() {
+        let corpora = corpus_directory(4, 0);
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = corpora.path().display().to_string();
+        let out = directory.path().join("out").display().to_string();
+        let base =
+            ["transfer", "--corpus", &corpus, "--trials", "5", "--seeds", "1", "--out", &out];
+        let agents = ["--agent", "prior-ucb", "--agent", "average-rank", "--folds", "2"];
+        let output = hyperq(&[&base[..], &agents[..]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let stdout = text(&output.stdout);
+        assert!(stdout.contains("better than from scratch; worse on"), "{stdout}");
+        assert!(stdout.contains("prior-ucb-scratch") && stdout.contains("random"), "{stdout}");
+        let read =
+            |name: &str| std::fs::read_to_string(directory.path().join("out").join(name)).unwrap();
+        assert!(read("report.html").contains("<h2>In pairs</h2>"));
+        let summary: hyperq::experiment::Summary =
+            serde_json::from_str(&read("summary.json")).unwrap();
+        let pairs: Vec<_> =
+            summary.pairs.iter().map(|p| (p.strategy.as_str(), p.against.as_str())).collect();
+        assert_eq!(pairs, [("prior-ucb", "prior-ucb-scratch"), ("prior-ucb", "average-rank")]);
+
+        for (wrong, reason) in [
+            (vec!["--agent", "prior-ucbb"], "did you mean `prior-ucb`?"),
+            (vec!["--folds", "5"], "`folds` must be in 2..=4"),
+            (vec!["--folds", "2", "--leave-one-out"], "cannot be used with"),
+            (vec!["--test", "/nowhere"], "/nowhere"),
+        ] {
+            let output = hyperq(&[&base[..], &wrong[..]].concat());
+            assert!(!output.status.success());
+            assert!(text(&output.stderr).contains(reason), "{}", text(&output.stderr));
+        }
+    }
+}
