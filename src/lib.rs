@@ -98,12 +98,12 @@
 //! | [`strategy`] | optimizers by name, with every setting as plain data |
 //! | [`optimizer`] | the trait behind all of them; baselines; reinforcement learning as an optimizer |
 //! | [`mdp`] | framings, rewards |
-//! | [`agent`] | Q-learning: a value function and an exploration policy; actor-critic agents (DDPG, TD3, SAC) |
+//! | [`agent`] | Q-learning: a value function and an exploration policy; actor-critic agents (DDPG, TD3, SAC); Hyp-RL |
 //! | [`value`] | Q-tables, deep Q-networks, bootstrapped ensembles; critics and Gaussian processes over points |
 //! | [`explore`] | exploration policies and their schedules |
-//! | [`replay`] | uniform and prioritized experience replay |
+//! | [`replay`] | uniform and prioritized experience replay; replay of whole episodes |
 //! | [`noise`] | what makes continuous actions explore: Gaussian, Ornstein-Uhlenbeck, parameter noise |
-//! | [`nn`] | the networks: forward and backward passes, Adam, averages of weights |
+//! | [`nn`] | perceptrons and a recurrent network: forward and backward passes, Adam, RMSProp, averages of weights |
 //! | [`surface`] | test functions, tables, live surfaces, noise and shifts |
 //! | [`experiment`] | the benchmark runner, metrics, statistics, the report |
 //! | [`meta`] | transfer: agents trained over many data sets, policies, meta-features of data sets |

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
-use hyperq::agent::{ActorCriticConfig, ControlBatch, Ddpg, Sac, Td3};
+use hyperq::agent::{ActorCriticConfig, ControlBatch, Ddpg, HypRl, HypRlLearner, Sac, Td3};
 use hyperq::explore::Moment;
 use hyperq::mdp::{ActionSet, Observation, Targets};
 use hyperq::nn::{Activation, Adam, AdamSettings, Init, MlpShape, Network, Workspace, polyak};
@@ -227,5 +227,38 @@ fn updates_of_actor_critic_agents_do_not_allocate() {
         for batch in &batches {
             assert_eq!(calls(|| (0..6).for_each(|_| live(batch))), 0, "{config:?}");
         }
+    }
+}
+
+#[test]
+fn learning_from_episodes_does_not_allocate() {
+    for (double, mask_repeats) in [(false, false), (true, true)] {
+        let settings = HypRl {
+            double,
+            mask_repeats,
+            capacity: 200,
+            learning_starts: 1,
+            target_every: 3,
+            ..HypRl::default()
+        };
+        let streams = Streams::new(1);
+        let mut learner = HypRlLearner::new(&settings, 4, 3, 300, streams).unwrap();
+        let mut rng = streams.at("test", 0);
+        let mut live = || {
+            learner.begin_episode(&[0.1, 0.2, 0.3]);
+            learner.begin(&[0.1, 0.2, 0.3]);
+            for action in 0..20 {
+                let input = [0.5, 0.1, action as f32 / 20.0, 0.3];
+                learner.push_step(action, input[2], &input);
+                learner.step(&input);
+            }
+            learner.end_episode();
+            (0..4).for_each(|_| {
+                learner.update(&mut rng);
+            });
+        };
+        // A batch has up to 32 histories of 20 steps, but seldom: buffers grow to that slowly.
+        (0..200).for_each(|_| live());
+        assert_eq!(calls(|| (0..10).for_each(|_| live())), 0);
     }
 }

@@ -2,6 +2,7 @@
 
 use hyperq::nn::{
     Lstm, LstmGradient, LstmMemory, LstmShape, LstmWorkspace, RmsProp, RmsPropSettings, Sequences,
+    clip_by_norm,
 };
 use hyperq::persist::{Persist, Snapshot};
 use hyperq::streams::Streams;
@@ -196,6 +197,12 @@ proptest! {
         let dot = |a: &[f32], b: &[f32]| {
             a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
         };
+        let mut clipped = gradient.clone();
+        let mut expected = gradient.flat().to_vec();
+        let limit = 0.3;
+        let norm = clip_by_norm(&mut expected, limit);
+        prop_assert!((clipped.clip(limit) - norm).abs() < 1e-5 * norm);
+        prop_assert!(gap(clipped.flat(), &expected) < 1e-6);
         let found = gradient.flat();
         let step = 1e-6;
         for trial in 0..3 {

@@ -197,11 +197,7 @@ pub fn lstm(Size { hidden, batch }: Size) -> Update {
     };
     let mut online = Lstm::new(shape, &mut Streams::new(1).at("lstm", 0)).expect("a valid shape");
     let target = online.clone();
-    let settings = AdamSettings {
-        learning_rate: LEARNING_RATE,
-        clip_norm: Some(CLIP),
-        ..AdamSettings::default()
-    };
+    let settings = AdamSettings { learning_rate: LEARNING_RATE, ..AdamSettings::default() };
     let mut adam = Adam::new(settings, shape.len()).expect("valid settings");
     let (mut gradient, mut workspace) = (LstmGradient::new(&online), LstmWorkspace::default());
     let metas = numbers("metas", batch * META);
@@ -229,6 +225,7 @@ pub fn lstm(Size { hidden, batch }: Size) -> Update {
             *d = 2.0 * (q - goal) / batch as f32;
         }
         online.backward(&actions, &d_values, &mut gradient, &mut workspace);
+        gradient.clip(CLIP);
         adam.step(online.params_mut(), gradient.flat());
     })
 }

@@ -184,14 +184,14 @@ enum Stepper {
 
 impl Stepper {
     fn new(settings: &HypRl, len: usize) -> Result<Self> {
-        let HypRl { learning_rate, gradient_clip: clip_norm, .. } = *settings;
+        let learning_rate = settings.learning_rate;
         Ok(match settings.optimizer {
             Descent::Adam => {
-                let settings = AdamSettings { learning_rate, clip_norm, ..Default::default() };
+                let settings = AdamSettings { learning_rate, ..Default::default() };
                 Self::Adam(Adam::new(settings, len)?)
             }
             Descent::RmsProp => {
-                let settings = RmsPropSettings { learning_rate, clip_norm, ..Default::default() };
+                let settings = RmsPropSettings { learning_rate, ..Default::default() };
                 Self::RmsProp(RmsProp::new(settings, len)?)
             }
         })
@@ -448,6 +448,9 @@ impl HypRlLearner {
             d_values.push(share * slope);
         }
         online.backward(actions, d_values, gradient, workspace);
+        if let Some(limit) = settings.gradient_clip {
+            gradient.clip(limit);
+        }
         self.stepper.step(self.online.params_mut(), self.scratch.gradient.flat());
         self.updates += 1;
         if self.updates.is_multiple_of(self.settings.target_every) {

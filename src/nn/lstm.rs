@@ -157,13 +157,47 @@ pub struct LstmWorkspace {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LstmGradient {
     flat: Vec<f32>,
+    /// The actions whose rows are not 0, each once.
     touched: Vec<usize>,
+    hidden: usize,
+    output: Range<usize>,
 }
 
 impl LstmGradient {
     /// The gradient of a network, all 0.
     pub fn new(network: &Lstm) -> Self {
-        Self { flat: vec![0.0; network.params.len()], touched: Vec::new() }
+        Self {
+            flat: vec![0.0; network.params.len()],
+            touched: Vec::new(),
+            hidden: network.shape.hidden,
+            output: network.parts.output.clone(),
+        }
+    }
+
+    /// What may not be 0, part by part.
+    fn written(&self) -> impl Iterator<Item = Range<usize>> {
+        let Self { flat, touched, hidden, output } = self;
+        let row = move |action: &usize| output.start + action * hidden;
+        let rows = touched.iter().map(move |action| row(action)..row(action) + hidden);
+        [0..output.start, output.end..flat.len()].into_iter().chain(rows)
+    }
+
+    /// Scales the gradient down to the Euclidean norm `limit` where it is longer, and returns the norm that
+    /// it had, as [`clip_by_norm`](super::clip_by_norm) does, but passes over what is 0.
+    pub fn clip(&mut self, limit: f32) -> f32 {
+        let square = self.written().map(|part| kernel::square_sum(&self.flat[part])).sum::<f32>();
+        let norm = square.sqrt();
+        let factor = limit / (norm + 1e-6);
+        if factor < 1.0 {
+            let Self { touched, hidden, output, .. } = self;
+            let (head, rest) = self.flat.split_at_mut(output.start);
+            let (rows, bias) = rest.split_at_mut(output.len());
+            let scale = |part: &mut [f32]| part.iter_mut().for_each(|g| *g *= factor);
+            scale(head);
+            scale(bias);
+            touched.iter().for_each(|action| scale(&mut rows[action * *hidden..][..*hidden]));
+        }
+        norm
     }
 
     /// One number a parameter.
@@ -411,7 +445,7 @@ impl Lstm {
         let (rows, steps) = (packed.rows(), packed.steps());
         assert_eq!((actions.len(), d_values.len()), (rows, rows), "one action a sequence");
         assert_eq!(gradient.flat.len(), self.params.len(), "the gradient must be of this network");
-        let LstmGradient { flat, touched } = gradient;
+        let LstmGradient { flat, touched, .. } = gradient;
         let (layer, last) = (&layer[..rows * hidden], &last[..rows * cells]);
 
         // The output layer: only what was taken.
@@ -429,6 +463,8 @@ impl Lstm {
             flat[self.parts.output_bias.clone()][action] += d;
             touched.push(action);
         }
+        touched.sort_unstable();
+        touched.dedup();
 
         // The hidden layer.
         kernel::deactivate(d_hidden, layer, Activation::Tanh);
