@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use clap::Args;
-use hyperq::experiment::{self, Plan, Summary};
-use hyperq::meta::{Contender, ContenderKind, Corpus, MetaAgent, Split, Stage, Transfer};
+use hyperq::experiment::{self, Plan, Results, Summary};
+use hyperq::meta::{Contender, ContenderKind, Corpus, MetaAgent, Split, Stage, Transfer, signal};
 use hyperq::strategy::Strategy;
+use rayon::prelude::*;
 
 use super::compare::{Format, cancelled_by_interrupt, conclude, distinct, quoted};
+use super::leaderboard::leaderboard;
 use super::progress::Display;
 use super::train::agent;
 use super::{Failure, print};
@@ -108,6 +110,7 @@ impl TransferCommand {
             .map_err(Failure::failed)?;
         if self.format == Format::Table && !results.interrupted {
             print(&format!("{}\n", from_scratch(&summary)))?;
+            print(&by_signal(&transfer, &results))?;
         }
         conclude(&results, &summary, &written, &self.out, self.format, self.quiet)
     }
@@ -204,6 +207,77 @@ fn pairs(contenders: &[Contender]) -> Vec<(String, String)> {
         }
     }
     pairs
+}
+
+/// Below this share of explained variance a table is mostly noise.
+const NOISE: f64 = 0.1;
+
+/// The mean regret on tasks with and without signal apart, where there are both.
+fn by_signal(transfer: &Transfer, results: &Results) -> String {
+    let corpus = match &transfer.split {
+        Split::Test(test) => test,
+        _ => &transfer.corpus,
+    };
+    let shares: Vec<(&str, f64)> =
+        corpus.tasks().par_iter().map(|task| (task.name(), signal(task, corpus.grid()))).collect();
+    let noisy: Vec<&str> =
+        shares.iter().filter(|(_, share)| *share < NOISE).map(|(name, _)| *name).collect();
+    if noisy.is_empty() || noisy.len() == shares.len() {
+        return String::new();
+    }
+    let mut text = String::new();
+    for (what, noise) in [("with signal", false), ("mostly noise", true)] {
+        let mut part = results.clone();
+        let kept: Vec<bool> = results
+            .plan
+            .surfaces
+            .iter()
+            .map(|surface| noisy.contains(&surface.spec().name.as_str()) == noise)
+            .collect();
+        part.runs.retain(|run| kept[run.surface]);
+        let places: Vec<usize> = kept
+            .iter()
+            .scan(0, |next, kept| {
+                let place = *next;
+                *next += usize::from(*kept);
+                Some(place)
+            })
+            .collect();
+        part.runs.iter_mut().for_each(|run| run.surface = places[run.surface]);
+        let mut keep = kept.iter();
+        part.plan.surfaces.retain(|_| *keep.next().expect("one for each surface"));
+        let mut summary = Summary::of(&part);
+        let pairs = pairs(&transfer.contenders);
+        summary.compare(&part, pairs.iter().map(|(a, b)| (a.as_str(), b.as_str())));
+        text.push_str(&format!(
+            "{} tasks {what} (a pairwise ridge regression explains {} a tenth of the variance)\n\n{}\n\n",
+            part.plan.surfaces.len(),
+            if noise { "less than" } else { "at least" },
+            leaderboard(&summary)
+        ));
+        for pair in
+            summary.pairs.iter().filter(|pair| REFERENCES[1..].contains(&pair.against.as_str()))
+        {
+            let at = |trial: usize| pair.differences.iter().find(|d| d.trial == trial);
+            let shown: Vec<String> = [10, 30, 100]
+                .into_iter()
+                .filter_map(at)
+                .map(|d| {
+                    let p = d.p.map_or_else(|| "-".to_owned(), |p| format!("{p:.3}"));
+                    format!("@{} {:+.4} (p {p})", d.trial, d.mean)
+                })
+                .collect();
+            text.push_str(&format!(
+                "{} against {}: {}\n",
+                pair.strategy,
+                pair.against,
+                shown.join(", ")
+            ));
+        }
+        text.push('\n');
+    }
+    text.push_str(&format!("mostly noise: {}\n\n", noisy.join(", ")));
+    text
 }
 
 /// What training on other tasks gained, and where it hurt.
