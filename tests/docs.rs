@@ -257,6 +257,23 @@ fn comparisons_written_in_toml_are_read() {
         let text = read(&page);
         for block in text.split("```toml\n").skip(1) {
             let block = block.split("```").next().unwrap();
+            if block.contains("[agent.") {
+                let file = tempfile::NamedTempFile::new().unwrap();
+                std::fs::write(&file, block).unwrap();
+                let agents = hyperq::meta::MetaAgent::read_all(file.path())
+                    .unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+                let grid = hyperq::space::GridSize::Resolution(2);
+                let space = hyperq::surface::open("branin").unwrap()[0].spec().space.clone();
+                let grid = std::sync::Arc::new(hyperq::space::Grid::new(&space, grid).unwrap());
+                for (name, agent) in agents {
+                    let streams = hyperq::streams::Streams::new(0);
+                    agent
+                        .untrained(std::sync::Arc::clone(&grid), 0, streams)
+                        .map(|_| ())
+                        .unwrap_or_else(|error| panic!("{}: {name}: {error}", page.display()));
+                }
+                continue;
+            }
             let config = Config::parse(block, &page).unwrap_or_else(|error| panic!("{error}"));
             for entrant in &config.strategies {
                 let problem = hyperq::optimizer::Problem::new(
