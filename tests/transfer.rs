@@ -389,6 +389,75 @@ fn a_damaged_or_foreign_policy_is_refused_with_the_reason() {
     assert!(error.to_string().contains("the seed differs"), "{error}");
 }
 
+// ---- As any optimizer -----------------------------------------------------------------------------
+
+/// A space with conditions two levels deep, and one of a single configuration.
+fn spaces() -> [SearchSpace; 2] {
+    [
+        SearchSpace::new([
+            Parameter::categorical("model", ["svm", "forest"]),
+            Parameter::categorical("kernel", ["rbf", "linear"]).when("model", ["svm"]),
+            Parameter::float("gamma", 1e-4, 1e2).log().when("kernel", ["rbf"]),
+            Parameter::int("depth", 1, 64).log().when("model", ["forest"]),
+        ])
+        .unwrap(),
+        SearchSpace::new([Parameter::categorical("only", ["one"])]).unwrap(),
+    ]
+}
+
+#[test]
+fn untrained_agents_tune_any_space() {
+    for registered in registered() {
+        for space in spaces() {
+            let mut study = Study::builder(space.clone())
+                .configured(Strategy::Untrained(quick(&registered.agent)))
+                .budget(25)
+                .seed(2)
+                .build()
+                .unwrap();
+            study
+                .optimize(25, |trial| match trial.get("depth").ok().flatten() {
+                    Some(_) => trial.int("depth").map(|depth| (depth as f64 - 7.0).abs()),
+                    None => Ok(f64::INFINITY),
+                })
+                .unwrap();
+            assert_eq!(study.history().len(), 25, "{}", registered.name);
+            assert!(space.len() == 1 || study.best().is_some(), "{}", registered.name);
+        }
+    }
+}
+
+#[test]
+fn pending_trials_differ_and_are_told_in_any_order() {
+    let corpora = corpus_directory(6, 0);
+    let corpus = Corpus::read(corpora.path()).unwrap();
+    for registered in registered() {
+        let agent = quick(&registered.agent);
+        let training = Training::new(&registered.name, &agent, &corpus, 0).unwrap();
+        let policy = training.finish().unwrap();
+        let problem = problem(&corpus, 5);
+        let optimizer = policy.optimizer(&problem, Streams::new(1), true).unwrap();
+        let mut study = Study::builder(corpus.space().clone())
+            .problem(problem)
+            .direction(Direction::Maximize)
+            .seed(1)
+            .optimizer(optimizer)
+            .build()
+            .unwrap();
+        for _ in 0..3 {
+            let mut batch: Vec<_> = (0..8).map(|_| study.ask().unwrap()).collect();
+            batch.reverse();
+            for suggestion in batch {
+                let value = value(&corpus, 5, &suggestion.configuration);
+                study.tell(suggestion.id, value).unwrap();
+            }
+        }
+        let different: std::collections::HashSet<_> =
+            study.history().trials().iter().map(|trial| trial.configuration.clone()).collect();
+        assert_eq!(different.len(), 24, "{}", registered.name);
+    }
+}
+
 // ---- Transfer -------------------------------------------------------------------------------------
 
 fn transfer(corpus: Corpus, split: Split, jobs: usize) -> Transfer {
@@ -555,6 +624,9 @@ mod program {
             summary.pairs.iter().map(|p| (p.strategy.as_str(), p.against.as_str())).collect();
         assert_eq!(pairs, [("prior-ucb", "prior-ucb-scratch"), ("prior-ucb", "average-rank")]);
 
+        let listed = text(&hyperq(&["agents", "--names"]).stdout);
+        assert_eq!(listed.lines().count(), registered().len());
+        assert!(text(&hyperq(&["agents"]).stdout).contains("recurrent Q-network"));
         for (wrong, reason) in [
             (vec!["--agent", "prior-ucbb"], "did you mean `prior-ucb`?"),
             (vec!["--folds", "5"], "`folds` must be in 2..=4"),

@@ -1,5 +1,6 @@
 //! The command line: parses, calls the library, prints.
 
+mod agents;
 mod compare;
 mod features;
 mod leaderboard;
@@ -27,6 +28,7 @@ struct Arguments {
 enum Command {
     Compare(compare::Compare),
     Surfaces(surfaces::Surfaces),
+    Agents(agents::Agents),
     Train(train::Train),
     Transfer(transfer::TransferCommand),
     Strategies(strategies::Strategies),
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => match arguments.command {
             Command::Compare(compare) => compare.run(),
             Command::Surfaces(surfaces) => surfaces.run(),
+            Command::Agents(agents) => agents.run(),
             Command::Train(train) => train.run(),
             Command::Transfer(transfer) => transfer.run(),
             Command::Strategies(strategies) => strategies.run(),

@@ -21,7 +21,7 @@ pub struct Train {
     /// A directory of tables of one search space
     #[arg(long, value_name = "DIR")]
     corpus: PathBuf,
-    /// A registered agent or one that the configuration file defines
+    /// An agent (`hyperq agents` lists them) or one that the configuration file defines
     #[arg(long, value_name = "NAME", default_value = "prior-control")]
     agent: String,
     /// Where the policy goes

@@ -34,7 +34,7 @@ pub struct TransferCommand {
     /// Train on the whole corpus and tune the tasks of another one of the same space
     #[arg(long, value_name = "DIR")]
     test: Option<PathBuf>,
-    /// A registered agent or one that the configuration file defines; repeatable
+    /// An agent (`hyperq agents` lists them) or one that the configuration file defines; repeatable
     #[arg(long = "agent", value_name = "NAME")]
     agents: Vec<String>,
     /// Read agents with settings from a file

@@ -77,10 +77,8 @@ impl MetaAgent {
             .find(|agent| agent.name == name)
             .map(|agent| agent.agent.clone())
             .ok_or_else(|| {
-                let names: Vec<&str> =
-                    registered().iter().map(|agent| agent.name.as_str()).collect();
-                let listing = format!("agents are {}", names.join(", "));
-                Error::unknown("agent", name, names.iter().copied(), &listing)
+                let names = registered().iter().map(|agent| agent.name.as_str());
+                Error::unknown("agent", name, names, "`hyperq agents` lists them all")
             })
     }
 
