@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 /// assert_eq!(schedule.at(0), 1.0);
 /// assert_eq!(schedule.at(5), 0.5);
 /// assert_eq!(schedule.at(99), 0.0);
+/// assert_eq!(Schedule::RootLog(0.5).at(0), 0.0);
+/// assert_eq!(Schedule::RootLog(0.5).scaled(2.0).at(9), 10f64.ln().sqrt());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
