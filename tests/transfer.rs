@@ -269,6 +269,15 @@ fn a_saved_policy_and_its_study_go_on_bit_for_bit() {
                 registered.name
             );
         }
+        // The study is not continued with another policy.
+        Training::new(&registered.name, &agent, &corpus.subset(&[1, 2, 3, 4, 5]), 5)
+            .unwrap()
+            .finish()
+            .unwrap()
+            .save(&policy)
+            .unwrap();
+        let error = Study::load(directory.path().join("study")).unwrap_err().to_string();
+        assert!(error.contains("another policy"), "{}: {error}", registered.name);
     }
 }
 

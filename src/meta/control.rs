@@ -11,7 +11,7 @@ use super::belief::{Belief, Target};
 use super::learner::MetaLearner;
 use super::prior::{LearnedPrior, Points, PriorSettings};
 use super::prior_agent::{Choice, PriorAgent, PriorLearner, Rule, search_points};
-use super::tried::Tried;
+use super::tried::Reader;
 use crate::error::{Error, Result};
 use crate::explore::Moment;
 use crate::mdp::ActionSet;
@@ -535,8 +535,7 @@ impl MetaLearner for ControlLearner {
         let points = search_points(self.base.prior(), problem, streams);
         Ok(Box::new(ControlSearch {
             meta_features: self.base.prior().standardized(&problem.meta_features),
-            tried: Tried::new(points.len()),
-            points,
+            reader: Reader::new(points),
             team: None,
             table: self.table(),
             learner: self,
@@ -595,50 +594,33 @@ impl Persist for ControlLearner {
 /// Tunes a new task. The beliefs are derived from the history and are no state of their own.
 struct ControlSearch {
     learner: Arc<ControlLearner>,
-    points: Points,
     meta_features: Option<Vec<f64>>,
-    tried: Tried,
-    /// With the number of trials of the history that it has seen.
-    team: Option<(Team, usize)>,
+    reader: Reader,
+    team: Option<Team>,
     table: Vec<f64>,
-}
-
-impl ControlSearch {
-    fn believe(&mut self, cx: &Context<'_>) -> Result<()> {
-        let trials = cx.history.trials();
-        let seen = self.team.as_ref().map_or(0, |(_, seen)| *seen);
-        if self.points.admit(self.learner.base.prior(), &trials[seen..]) {
-            self.tried = Tried::new(self.points.len());
-            self.team = None;
-        }
-        if self.team.is_none() {
-            let target = Target { meta_features: self.meta_features.as_deref(), excluded: &[] };
-            self.team = Some((Team::new(&self.learner, &self.points, target)?, 0));
-        }
-        let Some((team, seen)) = &mut self.team else { unreachable!("it was made above") };
-        for trial in &trials[*seen..] {
-            if let (Some(point), Some(score)) =
-                (self.points.position(&trial.configuration), trial.score())
-            {
-                team.observe(&self.points, point, score.get());
-            }
-        }
-        *seen = trials.len();
-        Ok(())
-    }
 }
 
 impl Optimizer for ControlSearch {
     fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration> {
-        self.believe(cx)?;
-        let Some((team, seen)) = &mut self.team else { unreachable!("it was made above") };
-        let allowed = self.tried.allowed(cx, |configuration| self.points.position(configuration));
+        let unread = self.reader.read(self.learner.base.prior(), cx);
+        let points = self.reader.points();
+        let team = match &mut self.team {
+            Some(team) if !unread.anew => team,
+            team => {
+                let target = Target { meta_features: self.meta_features.as_deref(), excluded: &[] };
+                team.insert(Team::new(&self.learner, points, target)?)
+            }
+        };
+        for (point, score) in unread.scores {
+            team.observe(points, point, score);
+        }
+        let allowed = self.reader.allowed(cx);
         let moment = Moment { trial: cx.id.0, episode: 0, streams: cx.streams };
         let mut rng = cx.streams.at("agent", cx.id.0);
-        let state = team.state(*seen, self.learner.agent.base.trials);
+        let state = team.state(cx.history.len(), self.learner.agent.base.trials);
         let rule = greedy(&self.table[state * RULES.len()..][..RULES.len()]);
         let point = team.choose(rule, &allowed, moment, &mut rng);
-        Ok(self.points.configurations()[point].clone())
+        Ok(self.reader.points().configurations()[point].clone())
     }
 
     fn tell(&mut self, _trial: &Trial, _cx: &Context<'_>) -> Result<()> {
@@ -652,8 +634,7 @@ impl Persist for ControlSearch {
     }
 
     fn load(&mut self, _at: &str, _snapshot: &Snapshot) -> Result<()> {
-        self.team = None;
-        self.tried = Tried::new(self.points.len());
+        self.reader.restart();
         Ok(())
     }
 }

@@ -1,4 +1,14 @@
 //! Transfer: agents that are trained over many data sets and tune a new one.
+//!
+//! | what | where |
+//! |---|---|
+//! | data sets that were tuned before | [`Corpus`], [`Task`]; [`signal`] says whether a table is more than noise |
+//! | what is known of a data set before its first trial | [`features`], on a common scale by [`Standardizer`] |
+//! | agents | [`MetaAgent`] by name ([`registered`]): [`Portfolio`], [`PriorAgent`], [`ControlAgent`], [`RecurrentAgent`] |
+//! | what the prior says of a task, given its trials | [`LearnedPrior`], [`Belief`], [`Points`] |
+//! | training | [`Training`], with checkpoints |
+//! | the result, on disk | [`Policy`], with an example; [`PolicyStudy`] for studies |
+//! | measuring | [`Transfer`]: folds, leaving one out, a second corpus |
 
 mod belief;
 mod control;

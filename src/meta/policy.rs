@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::learner::{MetaAgent, MetaLearner};
 use crate::error::{Error, Result};
-use crate::optimizer::{Optimizer, Problem};
-use crate::persist::{Snapshot, write_atomically};
+use crate::optimizer::{Context, Optimizer, Problem};
+use crate::persist::{Persist, Snapshot, write_atomically};
 use crate::space::{Configuration, Grid, SearchSpace};
 use crate::streams::{Streams, fnv1a};
-use crate::trial::Direction;
+use crate::trial::{Direction, Trial};
 
 /// The format's number; a change that old readers would misread raises it.
 const FORMAT: u32 = 1;
@@ -103,6 +103,8 @@ pub struct Policy {
     provenance: Provenance,
     grid: Arc<Grid>,
     learner: Arc<dyn MetaLearner>,
+    /// Of the files that it was read from.
+    checksum: Option<String>,
 }
 
 impl std::fmt::Debug for Policy {
@@ -117,7 +119,7 @@ impl Policy {
         grid: Arc<Grid>,
         learner: Arc<dyn MetaLearner>,
     ) -> Self {
-        Self { provenance, grid, learner }
+        Self { provenance, grid, learner, checksum: None }
     }
 
     /// Reads a policy.
@@ -128,7 +130,7 @@ impl Policy {
     /// a training that has not come to its end.
     pub fn load(directory: impl AsRef<Path>) -> Result<Self> {
         let directory = directory.as_ref();
-        let Stored { step, provenance, grid, learner } = Stored::read(directory, None)?;
+        let Stored { step, provenance, grid, learner, checksum } = Stored::read(directory, None)?;
         if step < provenance.steps {
             return Err(Error::snapshot(
                 directory.join(FILE).display().to_string(),
@@ -139,7 +141,7 @@ impl Policy {
                 ),
             ));
         }
-        Ok(Self { provenance, grid, learner: Arc::from(learner) })
+        Ok(Self { provenance, grid, learner: Arc::from(learner), checksum: Some(checksum) })
     }
 
     /// Writes the policy into a directory, which is made where it is missing.
@@ -183,7 +185,11 @@ impl Policy {
         fine_tune: bool,
     ) -> Result<Box<dyn Optimizer>> {
         self.check(problem)?;
-        Arc::clone(&self.learner).optimizer(problem, streams, fine_tune)
+        let optimizer = Arc::clone(&self.learner).optimizer(problem, streams, fine_tune)?;
+        Ok(match self.checksum.clone() {
+            Some(checksum) => Box::new(Sealed { optimizer, checksum }),
+            None => optimizer,
+        })
     }
 
     fn check(&self, problem: &Problem) -> Result<()> {
@@ -262,6 +268,7 @@ pub(super) struct Stored {
     pub provenance: Provenance,
     pub grid: Arc<Grid>,
     pub learner: Box<dyn MetaLearner>,
+    pub checksum: String,
 }
 
 impl Stored {
@@ -307,7 +314,13 @@ impl Stored {
             }
         };
         learner.load(LEARNER, &Snapshot::from_parts(file.state, &weights)?)?;
-        Ok(Self { step: file.step, provenance: file.provenance, grid, learner })
+        Ok(Self {
+            step: file.step,
+            provenance: file.provenance,
+            grid,
+            learner,
+            checksum: file.checksum,
+        })
     }
 }
 
@@ -391,6 +404,44 @@ fn difference(trained: &SearchSpace, given: &SearchSpace) -> Option<String> {
         ),
         _ => "the policy was trained on a space with another order of parameters".to_owned(),
     })
+}
+
+/// An optimizer of a policy on disk. A study that was saved with it goes on with the same policy only, since its
+/// trials would not be those of the one that lies there now.
+struct Sealed {
+    optimizer: Box<dyn Optimizer>,
+    checksum: String,
+}
+
+impl Optimizer for Sealed {
+    fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration> {
+        self.optimizer.ask(cx)
+    }
+
+    fn tell(&mut self, trial: &Trial, cx: &Context<'_>) -> Result<()> {
+        self.optimizer.tell(trial, cx)
+    }
+}
+
+impl Persist for Sealed {
+    fn save(&self, at: &str, snapshot: &mut Snapshot) -> Result<()> {
+        snapshot.put(at, "policy", &self.checksum)?;
+        self.optimizer.save(at, snapshot)
+    }
+
+    fn load(&mut self, at: &str, snapshot: &Snapshot) -> Result<()> {
+        let saved: String = snapshot.get(at, "policy")?;
+        if saved != self.checksum {
+            return Err(Error::snapshot(
+                format!("{at}/policy"),
+                format!(
+                    "is {saved}: the study was saved with another policy than the present {}",
+                    self.checksum
+                ),
+            ));
+        }
+        self.optimizer.load(at, snapshot)
+    }
 }
 
 /// A policy at work in a study, as plain data.

@@ -9,7 +9,7 @@ use super::belief::{Belief, Target};
 use super::improvement::log_expected_improvement;
 use super::learner::MetaLearner;
 use super::prior::{LearnedPrior, Points, PriorSettings};
-use super::tried::Tried;
+use super::tried::Reader;
 use crate::error::{Error, Result};
 use crate::explore::{Exploration, Explore, Moment, Schedule, Ucb};
 use crate::mdp::ActionSet;
@@ -276,8 +276,7 @@ impl MetaLearner for PriorLearner {
         Ok(Box::new(PriorSearch {
             meta_features: self.prior.standardized(&problem.meta_features),
             rule: self.agent.choice.rule(self.chosen.strength)?,
-            tried: Tried::new(points.len()),
-            points,
+            reader: Reader::new(points),
             belief: None,
             estimates: Estimates::default(),
             learner: self,
@@ -355,50 +354,33 @@ impl Persist for PriorLearner {
 /// Tunes a new task. The belief is derived from the history and is no state of its own.
 struct PriorSearch {
     learner: Arc<PriorLearner>,
-    points: Points,
     meta_features: Option<Vec<f64>>,
     rule: Rule,
-    tried: Tried,
-    /// With the number of trials of the history that it has seen.
-    belief: Option<(Belief, usize)>,
+    reader: Reader,
+    belief: Option<Belief>,
     estimates: Estimates,
-}
-
-impl PriorSearch {
-    /// Brings the belief up to the history.
-    fn believe(&mut self, cx: &Context<'_>) -> Result<()> {
-        let trials = cx.history.trials();
-        let seen = self.belief.as_ref().map_or(0, |(_, seen)| *seen);
-        if self.points.admit(&self.learner.prior, &trials[seen..]) {
-            self.tried = Tried::new(self.points.len());
-            self.belief = None;
-        }
-        let (belief, seen) = self.belief.get_or_insert_with(|| {
-            let target = Target { meta_features: self.meta_features.as_deref(), excluded: &[] };
-            let settings = &self.learner.chosen.prior;
-            (Belief::new(&self.learner.prior, settings, &self.points, target), 0)
-        });
-        for trial in &trials[*seen..] {
-            if let (Some(point), Some(score)) =
-                (self.points.position(&trial.configuration), trial.score())
-            {
-                belief.observe(&self.points, point, score.get());
-            }
-        }
-        *seen = trials.len();
-        Ok(())
-    }
 }
 
 impl Optimizer for PriorSearch {
     fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration> {
-        self.believe(cx)?;
-        let (belief, _) = self.belief.as_ref().expect("the belief was made above");
-        let allowed = self.tried.allowed(cx, |configuration| self.points.position(configuration));
+        let PriorLearner { prior, chosen, .. } = &*self.learner;
+        let unread = self.reader.read(prior, cx);
+        let points = self.reader.points();
+        if unread.anew {
+            self.belief = None;
+        }
+        let belief = self.belief.get_or_insert_with(|| {
+            let target = Target { meta_features: self.meta_features.as_deref(), excluded: &[] };
+            Belief::new(prior, &chosen.prior, points, target)
+        });
+        for (point, score) in unread.scores {
+            belief.observe(points, point, score);
+        }
+        let allowed = self.reader.allowed(cx);
         let moment = Moment { trial: cx.id.0, episode: 0, streams: cx.streams };
         let mut rng = cx.streams.at("agent", cx.id.0);
         let point = self.rule.choose(belief, &allowed, &mut self.estimates, moment, &mut rng);
-        Ok(self.points.configurations()[point].clone())
+        Ok(self.reader.points().configurations()[point].clone())
     }
 
     fn tell(&mut self, _trial: &Trial, _cx: &Context<'_>) -> Result<()> {
@@ -412,8 +394,7 @@ impl Persist for PriorSearch {
     }
 
     fn load(&mut self, _at: &str, _snapshot: &Snapshot) -> Result<()> {
-        self.belief = None;
-        self.tried = Tried::new(self.points.len());
+        self.reader.restart();
         Ok(())
     }
 }

@@ -123,7 +123,8 @@ impl LstmShape {
 
 /// Buffers of forward and backward passes, grown on demand and then kept.
 ///
-/// Rows of steps are packed: see [`Packed`]. Where the sequences stand in their own order, it says so.
+/// Rows of steps are packed: step after step, in each the longest sequence first. Where the sequences stand in
+/// their own order, it says so.
 #[derive(Debug, Clone, Default)]
 pub struct LstmWorkspace {
     packed: Packed,
