@@ -52,7 +52,7 @@ impl Task {
 /// # std::fs::write(directory.join("tasks/iris.csv"), "alpha,error\n0.01,0.3\n10,0.2\n").unwrap();
 /// let corpus = Corpus::read(directory)?;
 /// assert_eq!((corpus.tasks().len(), corpus.grid().len()), (2, 3));
-/// assert!(corpus.tasks()[0].scores[1].is_nan(), "iris lacks alpha = 1");
+/// assert!(corpus.tasks()[0].scores[2].is_nan(), "iris lacks alpha = 1");
 /// # Ok::<(), hyperq::Error>(())
 /// ```
 #[derive(Debug, Clone)]
