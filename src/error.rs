@@ -89,6 +89,16 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A storage that cannot be used as it is.
+    #[error("{at}: {rule}, found {found}")]
+    Storage {
+        /// The storage and the study in it.
+        at: String,
+        /// The rule that was broken.
+        rule: String,
+        /// What was found there.
+        found: String,
+    },
     /// An evaluation that failed. Studies record it as a failed trial and go on.
     #[error("evaluation failed: {0}")]
     Evaluation(String),
@@ -148,6 +158,14 @@ impl Error {
 
     pub(crate) fn snapshot(at: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Snapshot { at: at.into(), problem: problem.into() }
+    }
+
+    pub(crate) fn storage(
+        at: impl Into<String>,
+        rule: impl Into<String>,
+        found: impl ToString,
+    ) -> Self {
+        Self::Storage { at: at.into(), rule: rule.into(), found: found.to_string() }
     }
 
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {

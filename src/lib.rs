@@ -94,6 +94,7 @@
 //! |---|---|
 //! | [`space`] | parameters, conditions, configurations, the way to the unit cube and back, grids |
 //! | [`study`] | the ask/tell loop, and studies on disk |
+//! | [`storage`] | where the trials of shared studies live |
 //! | [`trial`] | trials, scores, directions, histories |
 //! | [`strategy`] | optimizers by name, with every setting as plain data |
 //! | [`optimizer`] | the trait behind all of them; baselines; reinforcement learning as an optimizer |
@@ -144,6 +145,7 @@ pub mod optimizer;
 pub mod persist;
 pub mod replay;
 pub mod space;
+pub mod storage;
 pub mod strategy;
 pub mod streams;
 pub mod study;
