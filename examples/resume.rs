@@ -19,7 +19,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 
     // Ten trials, then the program ends. A trial that is pending is saved too.
     let mut first = study()?;
-    first.optimize(10, objective)?;
+    first.optimize(10, |trial| objective(trial))?;
     let pending = first.ask()?;
     first.save(directory.path())?;
     drop(first);
@@ -28,11 +28,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut second = Study::load(directory.path())?;
     println!("loaded {} trials, {} pending", second.history().len(), second.pending().len());
     second.tell(pending.id, objective(&pending)?)?;
-    second.optimize(9, objective)?;
+    second.optimize(9, |trial| objective(trial))?;
 
     // The same twenty trials at a stretch.
     let mut whole = study()?;
-    whole.optimize(20, objective)?;
+    whole.optimize(20, |trial| objective(trial))?;
     assert_eq!(second.history().trials(), whole.history().trials());
     let best = second.best().ok_or("a trial is complete")?;
     println!("the same 20 trials; best: {:?} at {}", second.value(best), best.configuration);

@@ -31,7 +31,7 @@ fn main() -> Result<()> {
         .seed(7)
         .build()?;
 
-    study.optimize(40, validation_error)?;
+    study.optimize(40, |trial| validation_error(trial))?;
 
     for trial in study.history().trials().iter().step_by(8) {
         println!("trial {:>2}: {:?} at {}", trial.id, study.value(trial), trial.configuration);

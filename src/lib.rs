@@ -133,6 +133,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod agent;
+pub mod command;
 pub mod error;
 pub mod experiment;
 pub mod explore;
@@ -141,8 +142,10 @@ pub mod mdp;
 pub mod meta;
 pub mod nn;
 pub mod noise;
+pub mod objectives;
 pub mod optimizer;
 pub mod persist;
+pub mod prune;
 pub mod replay;
 pub mod space;
 pub mod storage;

@@ -80,6 +80,9 @@ impl std::fmt::Display for TrialId {
 pub enum Outcome {
     /// The evaluation gave a finite value.
     Complete(Score),
+    /// The evaluation was given up; the score is that of its last intermediate value. Optimizers learn
+    /// from it, but it is never the incumbent.
+    Pruned(Score),
     /// The evaluation failed or gave NaN or an infinity.
     Failed(String),
 }
@@ -99,7 +102,7 @@ impl Trial {
     /// The score, `None` where the trial failed.
     pub fn score(&self) -> Option<Score> {
         match self.outcome {
-            Outcome::Complete(score) => Some(score),
+            Outcome::Complete(score) | Outcome::Pruned(score) => Some(score),
             Outcome::Failed(_) => None,
         }
     }
@@ -125,7 +128,9 @@ impl History {
     /// Adds a finished trial.
     pub fn push(&mut self, trial: Trial) {
         let best = self.incumbent.and_then(|index| self.trials[index].score());
-        if trial.score().is_some_and(|score| best.is_none_or(|best| score > best)) {
+        if let Outcome::Complete(score) = trial.outcome
+            && best.is_none_or(|best| score > best)
+        {
             self.incumbent = Some(self.trials.len());
         }
         self.trials.push(trial);
@@ -144,6 +149,11 @@ impl History {
     /// Whether no trial is finished.
     pub fn is_empty(&self) -> bool {
         self.trials.is_empty()
+    }
+
+    /// How many trials were told since the incumbent, `None` where there is none.
+    pub fn since_incumbent(&self) -> Option<usize> {
+        self.incumbent.map(|index| self.trials.len() - 1 - index)
     }
 
     /// The best trial so far, the first among equals; `None` where none is complete.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hyperq::error::Result;
 use hyperq::optimizer::Problem;
 use hyperq::space::{Configuration, Grid, GridSize, Parameter, SearchSpace};
+use hyperq::storage::Journal;
 use hyperq::strategy::{Kind, Registered, Strategy, registry};
 use hyperq::streams::Streams;
 use hyperq::study::Study;
@@ -293,6 +294,35 @@ fn a_study_resumed_with_pending_trials_goes_on_in_every_byte() {
         for cut in [13, 15, 18, 21] {
             assert_resumes(strategy, what, space, [&calls[..cut], &calls[cut..]]);
         }
+    });
+}
+
+#[test]
+fn a_study_in_a_journal_goes_on_in_every_byte_with_its_snapshot_and_without() {
+    for_all(|_, strategy, what, space| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("study.log");
+        let shared = || {
+            Study::builder(space.clone())
+                .configured(strategy.clone())
+                .seed(5)
+                .budget(40)
+                .storage(Journal::open(&path).unwrap())
+                .build()
+                .unwrap()
+        };
+        let calls = [sequential(4), overlapping(1)].concat();
+        let mut whole = study(strategy, space, 5);
+        let expected = drive(&mut whole, &calls).unwrap();
+        let mut asked = Vec::new();
+        for (part, keep) in [(0..9, true), (9..10, false), (10..calls.len(), true)] {
+            asked.extend(drive(&mut shared(), &calls[part]).unwrap());
+            if !keep {
+                std::fs::remove_dir_all(directory.path().join("study.log.hyperq")).unwrap();
+            }
+        }
+        assert_eq!(asked, expected, "{what}");
+        assert_eq!(shared().history().trials(), whole.history().trials(), "{what}");
     });
 }
 

@@ -1,14 +1,22 @@
 //! The command line: parses, calls the library, prints.
 
 mod agents;
+mod ask;
+mod best;
 mod compare;
 mod features;
 mod leaderboard;
 mod progress;
+mod repair;
+mod storage;
 mod strategies;
 mod surfaces;
+mod tell;
 mod train;
 mod transfer;
+mod trial_progress;
+mod trials;
+mod tune;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -26,6 +34,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Tune(tune::Tune),
+    Ask(ask::Ask),
+    Tell(tell::Tell),
+    Best(best::BestCommand),
+    Trials(trials::Trials),
+    Repair(repair::RepairCommand),
     Compare(compare::Compare),
     Surfaces(surfaces::Surfaces),
     Agents(agents::Agents),
@@ -59,6 +73,12 @@ impl Failure {
 pub fn main() -> ExitCode {
     let outcome = match Arguments::try_parse() {
         Ok(arguments) => match arguments.command {
+            Command::Tune(tune) => tune.run(),
+            Command::Ask(ask) => ask.run(),
+            Command::Tell(tell) => tell.run(),
+            Command::Best(best) => best.run(),
+            Command::Trials(trials) => trials.run(),
+            Command::Repair(repair) => repair.run(),
             Command::Compare(compare) => compare.run(),
             Command::Surfaces(surfaces) => surfaces.run(),
             Command::Agents(agents) => agents.run(),

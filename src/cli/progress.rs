@@ -81,7 +81,7 @@ impl Display {
     }
 }
 
-fn left(remaining: Option<Duration>) -> String {
+pub(super) fn left(remaining: Option<Duration>) -> String {
     match remaining.map(|left| left.as_secs()) {
         None => String::new(),
         Some(seconds @ 0..60) => format!("{seconds} s left"),

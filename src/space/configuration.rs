@@ -121,26 +121,7 @@ impl Configuration {
         let mut values = vec![None; space.len()];
         for (name, json) in object {
             let position = space.position(name)?;
-            let wrong = |rule: &str| Error::configuration(name, rule, json);
-            let value = match &space.parameters()[position].domain {
-                Domain::Float { .. } => {
-                    Value::Float(json.as_f64().ok_or_else(|| wrong("must be a number"))?)
-                }
-                Domain::Int { .. } => {
-                    Value::Int(json.as_i64().ok_or_else(|| wrong("must be an integer"))?)
-                }
-                Domain::Categorical { choices } => {
-                    let given: Choice = serde_json::from_value(json.clone())
-                        .map_err(|_| wrong("must be a choice"))?;
-                    let index = choices
-                        .iter()
-                        .position(|choice| choice.to_string() == given.to_string())
-                        .ok_or_else(|| {
-                            wrong(&format!("must be one of {}", super::list(choices)))
-                        })?;
-                    Value::Category(index)
-                }
-            };
+            let value = space.parameters()[position].domain.read_json(name, json)?;
             values[position] = Some(value);
         }
         space.admit(values)

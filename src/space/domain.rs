@@ -367,6 +367,28 @@ impl Domain {
         u
     }
 
+    /// Reads a value in its serialized form, without checking its bounds.
+    pub(crate) fn read_json(&self, name: &str, json: &serde_json::Value) -> Result<Value> {
+        let wrong = |rule: &str| Error::configuration(name, rule, json);
+        Ok(match self {
+            Self::Float { .. } => {
+                Value::Float(json.as_f64().ok_or_else(|| wrong("must be a number"))?)
+            }
+            Self::Int { .. } => {
+                Value::Int(json.as_i64().ok_or_else(|| wrong("must be an integer"))?)
+            }
+            Self::Categorical { choices } => {
+                let given: Choice =
+                    serde_json::from_value(json.clone()).map_err(|_| wrong("must be a choice"))?;
+                let index = choices
+                    .iter()
+                    .position(|choice| choice.to_string() == given.to_string())
+                    .ok_or_else(|| wrong(&format!("must be one of {}", list(choices))))?;
+                Value::Category(index)
+            }
+        })
+    }
+
     /// Checks a value and returns it as the domain represents it (a stepped float within
     /// [`tolerance`] of its step is put exactly on it).
     pub(crate) fn admit(&self, name: &str, value: Value) -> Result<Value> {

@@ -372,6 +372,44 @@ impl SearchSpace {
         self.admit(given)
     }
 
+    /// The configuration with the `fixed` values, each checked, and the others as `base` has them. A
+    /// parameter that only the fixed values make active lies in the middle of its domain. A fixed
+    /// value whose parameter is inactive is left out; it is refused where the fixed values themselves
+    /// make it so.
+    pub(crate) fn complete(
+        &self,
+        fixed: &serde_json::Map<String, serde_json::Value>,
+        base: &Configuration,
+    ) -> Result<Configuration> {
+        let mut given = vec![None; self.len()];
+        for (name, json) in fixed {
+            let index = self.position(name)?;
+            let domain = &self.0.parameters[index].domain;
+            given[index] = Some(domain.admit(name, domain.read_json(name, json)?)?);
+        }
+        let mut values = vec![None; self.len()];
+        for &index in self.order() {
+            let parameter = &self.0.parameters[index];
+            if self.is_active(index, &values) {
+                values[index] = given[index]
+                    .or(base.values()[index])
+                    .or_else(|| Some(parameter.domain.from_unit(0.5)));
+            } else if let Some(value) = given[index]
+                && self.0.conditions[index].iter().any(|condition| match given[condition.parent] {
+                    Some(Value::Category(choice)) => !condition.active[choice],
+                    _ => false,
+                })
+            {
+                return Err(Error::configuration(
+                    &parameter.name,
+                    "is inactive here and takes no value",
+                    format!("{value:?}"),
+                ));
+            }
+        }
+        self.admit(values)
+    }
+
     /// Checks values by position.
     pub(crate) fn admit(&self, mut values: Vec<Option<Value>>) -> Result<Configuration> {
         for &index in self.order() {

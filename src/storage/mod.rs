@@ -10,8 +10,11 @@
 //! storage therefore sees, at each change, what it saw when the change was new: that is why it resumes
 //! bit for bit.
 
+mod journal;
+mod timestamp;
 mod trial;
 
+pub use journal::{Journal, JournalOptions, Repair, Unreadable};
 pub use trial::{Owner, StoredParameter, StoredTrial, Timestamp, TrialState};
 
 use std::path::Path;

@@ -75,6 +75,21 @@ pub struct StoredParameter {
     pub internal: f64,
 }
 
+impl StoredParameter {
+    /// The value as people write it: a number, or the choice itself. `null` where the number is the
+    /// position of no choice.
+    pub fn external(&self) -> Json {
+        match &self.domain {
+            Domain::Float { .. } => self.internal.into(),
+            Domain::Int { .. } => (self.internal as i64).into(),
+            Domain::Categorical { choices } => choices
+                .get(self.internal as usize)
+                .and_then(|choice| serde_json::to_value(choice).ok())
+                .unwrap_or(Json::Null),
+        }
+    }
+}
+
 /// A trial as a storage holds it. Python workers write any parameters they like, so these need not be of
 /// the study's space, and values may be NaN or infinite.
 #[derive(Debug, Clone, PartialEq)]

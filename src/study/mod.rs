@@ -1,14 +1,38 @@
 //! Studies: the ask/tell loop around an optimizer.
 
+mod builder;
+mod checkpoint;
+mod evaluated;
+mod evaluation;
+mod record;
+mod scalarization;
+mod shared;
+mod stop;
 mod store;
+mod worker;
+
+pub use builder::StudyBuilder;
+pub use evaluated::{Evaluated, IntoEvaluated};
+pub use evaluation::Evaluation;
+pub use record::Record;
+pub use stop::Stop;
+
+use std::collections::VecDeque;
+
+use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
-use crate::meta::PolicyStudy;
+use crate::objectives::front;
 use crate::optimizer::{Context, Optimizer, Problem};
+use crate::prune::{Peer, Progress, Pruner, PrunerConfig};
 use crate::space::{Configuration, SearchSpace};
+use crate::storage::TrialState;
 use crate::strategy::Strategy;
 use crate::streams::Streams;
 use crate::trial::{Direction, History, Outcome, PendingTrial, Trial, TrialId};
+
+use scalarization::Scalarization;
+use shared::Shared;
 
 /// A configuration to evaluate, with the number of its trial. It reads like its configuration:
 /// `suggestion.float("learning_rate")?`.
@@ -28,23 +52,8 @@ impl std::ops::Deref for Suggestion {
     }
 }
 
-/// What an objective returns: a number, or a result whose error is recorded as a failed trial.
-pub trait IntoOutcome {
-    /// The value, or why there is none.
-    fn into_value(self) -> std::result::Result<f64, String>;
-}
-
-impl IntoOutcome for f64 {
-    fn into_value(self) -> std::result::Result<f64, String> {
-        Ok(self)
-    }
-}
-
-impl<E: std::fmt::Display> IntoOutcome for std::result::Result<f64, E> {
-    fn into_value(self) -> std::result::Result<f64, String> {
-        self.map_err(|error| error.to_string())
-    }
-}
+/// Called after each trial that this study was told: with the study, and the trial's number.
+pub type Observer = Box<dyn FnMut(&Study, TrialId) + Send>;
 
 /// An optimizer with its history: ask for a configuration, tell what came out.
 ///
@@ -58,23 +67,49 @@ impl<E: std::fmt::Display> IntoOutcome for std::result::Result<f64, E> {
 /// println!("{} at {}", study.value(best).unwrap(), best.configuration);
 /// # Ok::<(), hyperq::Error>(())
 /// ```
+///
+/// With a storage ([`StudyBuilder::storage`]) the study outlives its process and is shared with other
+/// workers.
 pub struct Study {
+    name: String,
     problem: Problem,
-    direction: Direction,
+    /// One or more. Their scores are made one number by the scalarization where there are several.
+    directions: Vec<Direction>,
     streams: Streams,
     /// `None` where the optimizer is the caller's own.
     strategy: Option<Strategy>,
     optimizer: Box<dyn Optimizer>,
     history: History,
     pending: Vec<PendingTrial>,
-    next: TrialId,
+    /// By trial number.
+    records: Vec<Record>,
+    /// Configurations to try first, each with all parameters or some. A storage keeps its own.
+    queue: VecDeque<serde_json::Map<String, Json>>,
+    pruning: Option<Pruning>,
+    scalarization: Option<Scalarization>,
+    shared: Option<Shared>,
+    observers: Vec<Observer>,
+    stops: Vec<Stop>,
+}
+
+/// A pruner with the settings that it was built from.
+struct Pruning {
+    config: PrunerConfig,
+    pruner: Box<dyn Pruner>,
+}
+
+impl Pruning {
+    fn new(config: PrunerConfig, study: &str) -> Result<Self> {
+        let pruner = config.build(study)?;
+        Ok(Self { config, pruner })
+    }
 }
 
 impl std::fmt::Debug for Study {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Study")
             .field("strategy", &self.strategy)
-            .field("direction", &self.direction)
+            .field("directions", &self.directions)
             .field("finished", &self.history.len())
             .field("pending", &self.pending.len())
             .finish_non_exhaustive()
@@ -84,12 +119,12 @@ impl std::fmt::Debug for Study {
 impl Study {
     /// Begins a study of a space; see [`StudyBuilder`] for the choices.
     pub fn builder(space: SearchSpace) -> StudyBuilder {
-        StudyBuilder {
-            problem: Problem::new(space),
-            direction: Direction::Minimize,
-            seed: 0,
-            choice: Choice::Default,
-        }
+        StudyBuilder::new(space)
+    }
+
+    /// The study's name, in its storage for instance.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The search space.
@@ -97,48 +132,91 @@ impl Study {
         &self.problem.space
     }
 
-    /// Whether the objective is minimized or maximized.
+    /// Whether the objective is minimized or maximized; of several, the first.
     pub fn direction(&self) -> Direction {
-        self.direction
+        self.directions[0]
     }
 
-    /// The finished trials in the order in which they were told.
+    /// The objectives' directions.
+    pub fn directions(&self) -> &[Direction] {
+        &self.directions
+    }
+
+    /// The finished trials in the order in which they were told. Of a shared study those whose
+    /// configuration is of its space.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// The trials asked for and not told yet.
+    /// The trials asked for and not told yet, those of other workers included.
     pub fn pending(&self) -> &[PendingTrial] {
         &self.pending
     }
 
-    /// The best trial so far, the first among equals; `None` where none is complete.
+    /// What is known of a trial beside its configuration.
+    pub fn record(&self, id: TrialId) -> Option<&Record> {
+        self.records.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The best trial so far, the first among equals; `None` where none is complete, or where there are
+    /// several objectives, which have a [`pareto_front`](Study::pareto_front).
     pub fn best(&self) -> Option<&Trial> {
+        if self.directions.len() > 1 {
+            return None;
+        }
         self.history.incumbent()
     }
 
-    /// A trial's value in the objective's own unit, `None` where it failed.
+    /// The complete trials of which none is better in one objective and as good in the others, in the
+    /// order in which they were told. Of one objective: all trials as good as the best.
+    pub fn pareto_front(&self) -> Vec<&Trial> {
+        let complete: Vec<&Trial> = self
+            .history
+            .trials()
+            .iter()
+            .filter(|trial| matches!(trial.outcome, Outcome::Complete(_)))
+            .collect();
+        let values: Vec<Vec<f64>> =
+            complete.iter().map(|trial| self.records[trial.id.0 as usize].values.clone()).collect();
+        front(&values, &self.directions)
+            .expect("complete trials have one finite number an objective")
+            .into_iter()
+            .map(|index| complete[index])
+            .collect()
+    }
+
+    /// A trial's value in the objective's own unit, `None` where it failed. Of several objectives the
+    /// first; [`Study::record`] has all.
     pub fn value(&self, trial: &Trial) -> Option<f64> {
-        trial.score().map(|score| self.direction.value(score))
+        if self.scalarization.is_some() {
+            return self.record(trial.id)?.values.first().copied();
+        }
+        trial.score().map(|score| self.direction().value(score))
     }
 
     /// Proposes the next configuration. Several may be asked for before the first is told.
     ///
+    /// Enqueued configurations come first. A shared study first takes over what dead workers left.
+    ///
     /// # Errors
     ///
-    /// What the optimizer reports; [`Error::Configuration`] or [`Error::Unknown`] where its
-    /// configuration is not one of the study's space. No trial is begun then.
+    /// What the optimizer and the storage report; [`Error::Configuration`] or [`Error::Unknown`] where the
+    /// optimizer's configuration is not one of the study's space. No trial is begun then.
     pub fn ask(&mut self) -> Result<Suggestion> {
-        let id = self.next;
-        let configuration = self.optimizer.ask(&Context {
-            id,
-            space: &self.problem.space,
-            history: &self.history,
-            pending: &self.pending,
-            streams: self.streams,
-        })?;
-        let configuration = self.in_space(configuration)?;
-        self.next = TrialId(id.0 + 1);
+        if self.shared.is_some() {
+            return self.ask_shared();
+        }
+        let id = TrialId(self.records.len() as u64);
+        let configuration = match self.queue.front() {
+            None => self.propose(id)?,
+            Some(fixed) => {
+                let fixed = fixed.clone();
+                let configuration = self.fix(id, &fixed)?;
+                self.queue.pop_front();
+                configuration
+            }
+        };
+        self.records.push(Record::new(TrialState::Running));
         self.pending.push(PendingTrial { id, configuration: configuration.clone() });
         Ok(Suggestion { id, configuration })
     }
@@ -148,45 +226,160 @@ impl Study {
     ///
     /// # Errors
     ///
-    /// [`Error::Trial`] where the trial is not pending; what the optimizer reports.
+    /// [`Error::Trial`] where the trial is not pending; what the optimizer and the storage report.
     pub fn tell(&mut self, id: TrialId, value: f64) -> Result<()> {
-        let outcome = match self.direction.score(value) {
-            Ok(score) => Outcome::Complete(score),
-            Err(error) => Outcome::Failed(error.to_string()),
-        };
-        self.finish(id, outcome)
+        self.finish(id, Evaluated::Values(vec![value]))
     }
 
     /// Tells that the evaluation of a pending trial failed.
     ///
     /// # Errors
     ///
-    /// [`Error::Trial`] where the trial is not pending; what the optimizer reports.
+    /// As [`Study::tell`].
     pub fn fail(&mut self, id: TrialId, reason: impl Into<String>) -> Result<()> {
-        self.finish(id, Outcome::Failed(reason.into()))
+        self.finish(id, Evaluated::Failed(reason.into()))
     }
 
-    /// Asks, evaluates and tells `trials` times, one after the other.
+    /// Tells what the evaluation of a pending trial ended with: one or several values, a failure, or that
+    /// it was given up.
     ///
-    /// The objective returns a number or a `Result`; an error or a number that is not finite is
-    /// recorded as a failed trial, and the study goes on.
+    /// ```
+    /// use hyperq::prelude::*;
+    /// use hyperq::study::Evaluated;
+    ///
+    /// let space = SearchSpace::new([Parameter::float("x", 0.0, 2.0)])?;
+    /// let mut study = Study::builder(space)
+    ///     .objectives([Direction::Minimize, Direction::Maximize])
+    ///     .build()?;
+    /// for _ in 0..8 {
+    ///     let trial = study.ask()?;
+    ///     let x = trial.float("x")?;
+    ///     study.finish(trial.id, Evaluated::Values(vec![x * x, x]))?;
+    /// }
+    /// // Less of the one is less of the other: every trial is a best compromise.
+    /// assert_eq!(study.pareto_front().len(), 8);
+    /// # Ok::<(), hyperq::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// What the optimizer reports.
-    pub fn optimize<O: IntoOutcome>(
-        &mut self,
-        trials: usize,
-        mut objective: impl FnMut(&Suggestion) -> O,
-    ) -> Result<()> {
-        for _ in 0..trials {
-            let suggestion = self.ask()?;
-            match objective(&suggestion).into_value() {
-                Ok(value) => self.tell(suggestion.id, value)?,
-                Err(reason) => self.fail(suggestion.id, reason)?,
-            }
+    /// As [`Study::tell`].
+    pub fn finish(&mut self, id: TrialId, evaluated: Evaluated) -> Result<()> {
+        if !self.pending.iter().any(|trial| trial.id == id) {
+            let known = (id.0 as usize) < self.records.len();
+            let rule = if known { "is finished already" } else { "was never asked for" };
+            return Err(Error::Trial { id: id.0, rule: rule.to_owned() });
         }
+        let ending = self.records[id.0 as usize].ending(evaluated, self.directions.len());
+        if self.shared.is_some() {
+            self.finish_shared(id, ending)?;
+        } else {
+            let (state, values, reason) = ending;
+            self.settle(id, state, values, reason)?;
+        }
+        // Observers see the study, so they are not in it meanwhile.
+        let mut observers = std::mem::take(&mut self.observers);
+        for observer in &mut observers {
+            observer(self, id);
+        }
+        observers.append(&mut self.observers);
+        self.observers = observers;
         Ok(())
+    }
+
+    /// Reports an intermediate value of a pending trial, such as the error after an epoch. A second one for
+    /// the same step replaces the first. NaN and infinities are refused: they end an evaluation, as a
+    /// failure.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trial`] where the trial is not pending, [`Error::Evaluation`] where the value is not finite;
+    /// what the storage reports.
+    pub fn report(&mut self, id: TrialId, step: u32, value: f64) -> Result<()> {
+        if !self.pending.iter().any(|trial| trial.id == id) {
+            return Err(Error::Trial { id: id.0, rule: "is not pending".to_owned() });
+        }
+        if !value.is_finite() {
+            return Err(Error::Evaluation(format!(
+                "the value at step {step} must be a finite number, found {value}"
+            )));
+        }
+        if self.shared.is_some() {
+            return self.report_shared(id, i64::from(step), value);
+        }
+        self.records[id.0 as usize].intermediate.insert(i64::from(step), value);
+        Ok(())
+    }
+
+    /// Whether the pruner would give the trial up, by its intermediate values and those of the others.
+    /// Without a pruner, never.
+    pub fn should_prune(&self, id: TrialId) -> bool {
+        let (Some(pruning), Some(record)) = (&self.pruning, self.record(id)) else { return false };
+        let peers: Vec<Peer<'_>> = self
+            .records
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| *number as u64 != id.0)
+            .map(|(number, record)| Peer {
+                number: number as u64,
+                state: record.state,
+                intermediate: &record.intermediate,
+                value: record.values.first().copied(),
+            })
+            .collect();
+        let progress = Progress { number: id.0, intermediate: &record.intermediate };
+        pruning.pruner.prune(self.direction(), progress, &peers)
+    }
+
+    /// Has a configuration tried before the optimizer is asked again: all parameters or some, by name.
+    /// The optimizer chooses the others.
+    ///
+    /// ```
+    /// use hyperq::prelude::*;
+    ///
+    /// let space = SearchSpace::new([Parameter::float("x", 0.0, 1.0), Parameter::int("n", 1, 9)])?;
+    /// let mut study = Study::builder(space).build()?;
+    /// study.enqueue(&serde_json::json!({"n": 3}))?;
+    /// assert_eq!(study.ask()?.int("n")?, 3);
+    /// # Ok::<(), hyperq::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] or [`Error::Unknown`] where a value is not of the space; what the storage
+    /// reports.
+    pub fn enqueue(&mut self, fixed: &Json) -> Result<()> {
+        let Some(fixed) = fixed.as_object() else {
+            return Err(Error::configuration("", "a configuration must be a JSON object", fixed));
+        };
+        let space = &self.problem.space;
+        space.complete(fixed, &space.from_unit(&vec![0.5; space.len()]))?;
+        if self.shared.is_some() {
+            return self.enqueue_shared(fixed);
+        }
+        self.queue.push_back(fixed.clone());
+        Ok(())
+    }
+
+    /// Adds a trial of another time or place, finished already. The optimizer learns from it as from its
+    /// own: a warm start.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] or [`Error::Unknown`] where the configuration is not of the space;
+    /// what the optimizer and the storage report.
+    pub fn add(&mut self, configuration: Configuration, evaluated: Evaluated) -> Result<TrialId> {
+        let configuration = self.in_space(configuration)?;
+        let record = Record::new(TrialState::Running);
+        let (state, values, reason) = record.ending(evaluated, self.directions.len());
+        if self.shared.is_some() {
+            return self.add_shared(&configuration, state, values, reason);
+        }
+        let id = TrialId(self.records.len() as u64);
+        self.records.push(record);
+        self.pending.push(PendingTrial { id, configuration });
+        self.settle(id, state, values, reason)?;
+        Ok(id)
     }
 
     /// The configuration as one of the study's space. Configurations are checked when they are made, so
@@ -201,18 +394,53 @@ impl Study {
         Configuration::from_json(space, &json)
     }
 
-    fn finish(&mut self, id: TrialId, outcome: Outcome) -> Result<()> {
-        let Some(position) = self.pending.iter().position(|trial| trial.id == id) else {
-            let rule = if id < self.next { "is finished already" } else { "was never asked for" };
-            return Err(Error::Trial { id: id.0, rule: rule.to_owned() });
-        };
-        let PendingTrial { configuration, .. } = self.pending.remove(position);
+    /// What the optimizer proposes for a trial.
+    fn propose(&mut self, id: TrialId) -> Result<Configuration> {
+        let configuration = self.optimizer.ask(&Context {
+            id,
+            space: &self.problem.space,
+            history: &self.history,
+            pending: &self.pending,
+            streams: self.streams,
+        })?;
+        self.in_space(configuration)
+    }
+
+    /// An enqueued configuration, completed by the optimizer where it leaves something open.
+    fn fix(&mut self, id: TrialId, fixed: &serde_json::Map<String, Json>) -> Result<Configuration> {
+        if let Ok(whole) =
+            Configuration::from_json(&self.problem.space, &Json::Object(fixed.clone()))
+        {
+            return Ok(whole);
+        }
+        let base = self.propose(id)?;
+        self.problem.space.complete(fixed, &base)
+    }
+
+    /// Ends a pending trial: the optimizer learns from it.
+    fn settle(
+        &mut self,
+        id: TrialId,
+        state: TrialState,
+        values: Vec<f64>,
+        reason: Option<String>,
+    ) -> Result<()> {
+        let Some(configuration) = self.close(id, state, values, reason) else { return Ok(()) };
+        let outcome = self.outcome(id)?;
         let trial = Trial { id, configuration, outcome };
         self.history.push(trial.clone());
+        if !self.is_muted() {
+            self.learn(&trial)?;
+        }
+        self.scalarize_anew()
+    }
+
+    /// Tells the optimizer a trial of the history.
+    fn learn(&mut self, trial: &Trial) -> Result<()> {
         self.optimizer.tell(
-            &trial,
+            trial,
             &Context {
-                id,
+                id: trial.id,
                 space: &self.problem.space,
                 history: &self.history,
                 pending: &self.pending,
@@ -220,132 +448,41 @@ impl Study {
             },
         )
     }
-}
 
-enum Choice {
-    Default,
-    Named(String),
-    Configured(Box<Strategy>),
-    Own(Box<dyn Optimizer>),
-}
-
-/// The choices of a new [`Study`]: minimize, seed 0 and the default strategy where nothing is said.
-pub struct StudyBuilder {
-    problem: Problem,
-    direction: Direction,
-    seed: u64,
-    choice: Choice,
-}
-
-impl std::fmt::Debug for StudyBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StudyBuilder").field("problem", &self.problem).finish_non_exhaustive()
-    }
-}
-
-impl StudyBuilder {
-    /// Whether the objective is minimized or maximized.
-    #[must_use]
-    pub fn direction(mut self, direction: Direction) -> Self {
-        self.direction = direction;
-        self
+    /// Ends the record of a trial; its configuration, where it has one of the study's space.
+    fn close(
+        &mut self,
+        id: TrialId,
+        state: TrialState,
+        values: Vec<f64>,
+        reason: Option<String>,
+    ) -> Option<Configuration> {
+        let record = &mut self.records[id.0 as usize];
+        (record.state, record.values, record.reason) = (state, values, reason);
+        let position = self.pending.iter().position(|trial| trial.id == id)?;
+        Some(self.pending.remove(position).configuration)
     }
 
-    /// The seed of all randomness: the same seed gives the same study.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// A registered strategy, such as `dqn-select-ucb`.
-    #[must_use]
-    pub fn strategy(mut self, name: impl Into<String>) -> Self {
-        self.choice = Choice::Named(name.into());
-        self
-    }
-
-    /// A strategy with settings of your own: a [`Strategy`], or the settings of a part that are one by
-    /// themselves, such as [`Td3`](crate::agent::Td3).
-    #[must_use]
-    pub fn configured(mut self, strategy: impl Into<Strategy>) -> Self {
-        self.choice = Choice::Configured(Box::new(strategy.into()));
-        self
-    }
-
-    /// A trained policy by its directory, as it was trained: [`PolicyStudy`] lets it learn on.
-    #[must_use]
-    pub fn policy(self, directory: impl Into<std::path::PathBuf>) -> Self {
-        self.configured(Strategy::Policy(PolicyStudy {
-            directory: directory.into(),
-            fine_tune: false,
-        }))
-    }
-
-    /// An optimizer of your own. Such a study is loaded with [`Study::load_with`].
-    #[must_use]
-    pub fn optimizer(mut self, optimizer: Box<dyn Optimizer>) -> Self {
-        self.choice = Choice::Own(optimizer);
-        self
-    }
-
-    /// The number of trials that will be run; schedules and horizons use it.
-    #[must_use]
-    pub fn budget(mut self, trials: usize) -> Self {
-        self.problem.budget = Some(trials);
-        self
-    }
-
-    /// The data set's meta-features, which enter the state of agents that look at them.
-    #[must_use]
-    pub fn meta_features(mut self, meta_features: Vec<f64>) -> Self {
-        self.problem.meta_features = meta_features;
-        self
-    }
-
-    /// The whole problem at once: grid, meta-features, budget and optimum as they are known.
-    #[must_use]
-    pub fn problem(mut self, problem: Problem) -> Self {
-        self.problem = problem;
-        self
-    }
-
-    /// Builds the study.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unknown`] for an unknown strategy; [`Error::Setting`] or [`Error::Unsuited`] where
-    /// its settings or parts do not fit, a meta-feature is NaN or infinite, or the problem's grid is
-    /// one of another space.
-    pub fn build(mut self) -> Result<Study> {
-        self.problem.direction = self.direction;
-        if let Some(number) = self.problem.meta_features.iter().find(|number| !number.is_finite()) {
-            return Err(Error::setting("study", "meta-features", "finite numbers", number));
-        }
-        if self.problem.grid.as_ref().is_some_and(|grid| grid.space() != &self.problem.space) {
-            return Err(Error::unsuited("the study", "the problem's grid is one of another space"));
-        }
-        let (strategy, optimizer) = match self.choice {
-            Choice::Own(optimizer) => (None, optimizer),
-            choice => {
-                let strategy = match choice {
-                    Choice::Configured(strategy) => *strategy,
-                    Choice::Named(name) => Strategy::named(&name)?,
-                    _ => Strategy::default(),
-                };
-                let optimizer = strategy.build(&self.problem, Streams::new(self.seed))?;
-                (Some(strategy), optimizer)
-            }
+    /// What optimizers learn of a finished trial.
+    fn outcome(&self, id: TrialId) -> Result<Outcome> {
+        let record = &self.records[id.0 as usize];
+        let score = || match &self.scalarization {
+            None => self.direction().score(record.values[0]),
+            Some(scalarization) => scalarization.score(&record.values),
         };
-        Ok(Study {
-            problem: self.problem,
-            direction: self.direction,
-            streams: Streams::new(self.seed),
-            strategy,
-            optimizer,
-            history: History::default(),
-            pending: Vec::new(),
-            next: TrialId(0),
+        let whole = record.values.len() == self.directions.len()
+            && record.values.iter().all(|value| value.is_finite());
+        Ok(match record.state {
+            TrialState::Complete if whole => Outcome::Complete(score()?),
+            TrialState::Pruned if whole => Outcome::Pruned(score()?),
+            // Python workers may complete a trial with an infinity.
+            TrialState::Complete => Outcome::Failed("a value is not finite".to_owned()),
+            TrialState::Pruned => Outcome::Failed("pruned".to_owned()),
+            _ => Outcome::Failed(record.reason.clone().unwrap_or_default()),
         })
+    }
+
+    fn is_muted(&self) -> bool {
+        self.shared.as_ref().is_some_and(Shared::is_muted)
     }
 }

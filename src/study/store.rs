@@ -1,4 +1,4 @@
-//! Studies on disk.
+//! Studies in memory, written to disk as a whole.
 //!
 //! A directory holds `study.json` (readable: the space, the strategy, every trial and the small
 //! state) and `arrays-<n>.safetensors` (weights, moments, replay). `study.json` names the arrays file
@@ -10,14 +10,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Study;
+use super::builder::DEFAULT_NAME;
+use super::scalarization::Scalarization;
+use super::{Pruning, Record, Study};
 use crate::error::{Error, Result};
 use crate::optimizer::{GridCache, Optimizer, Problem};
 use crate::persist::{Snapshot, write_atomically};
+use crate::prune::PrunerConfig;
 use crate::space::{Configuration, Grid, SearchSpace};
+use crate::storage::TrialState;
 use crate::strategy::Strategy;
 use crate::streams::Streams;
-use crate::trial::{Direction, History, Outcome, PendingTrial, Trial, TrialId};
+use crate::trial::{Direction, History, PendingTrial, Trial, TrialId};
 
 /// The format's number; a change that old readers would misread raises it.
 const FORMAT: u32 = 1;
@@ -30,6 +34,9 @@ struct StudyFile {
     format: u32,
     arrays: String,
     direction: Direction,
+    /// Where there are several objectives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    objectives: Vec<Direction>,
     seed: u64,
     next: TrialId,
     space: SearchSpace,
@@ -40,7 +47,18 @@ struct StudyFile {
     optimum: Option<f64>,
     trials: Vec<TrialLine>,
     pending: Vec<PendingLine>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    queue: Vec<serde_json::Map<String, serde_json::Value>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pruner: Option<PrunerConfig>,
+    #[serde(default = "default_name")]
+    name: String,
     state: BTreeMap<String, serde_json::Value>,
+}
+
+/// Snapshots that were written before studies had names.
+fn default_name() -> String {
+    DEFAULT_NAME.to_owned()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,8 +68,15 @@ struct TrialLine {
     configuration: serde_json::Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
+    /// Where there are several objectives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    values: Vec<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pruned: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    intermediate: BTreeMap<i64, f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,6 +84,8 @@ struct TrialLine {
 struct PendingLine {
     id: TrialId,
     configuration: serde_json::Value,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    intermediate: BTreeMap<i64, f64>,
 }
 
 /// What every format has in common.
@@ -69,13 +96,21 @@ struct FormatNumber {
 
 impl Study {
     /// Writes a snapshot into a directory, which is made where it is missing. An older snapshot there
-    /// is replaced; a crash in the middle leaves it whole.
+    /// is replaced; a crash in the middle leaves it whole. Observers and criteria for stopping are not part
+    /// of it.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the directory cannot be written.
+    /// [`Error::Io`] where the directory cannot be written; [`Error::Unsuited`] where the study has a
+    /// storage, which keeps it by itself.
     pub fn save(&self, directory: impl AsRef<Path>) -> Result<()> {
         let directory = directory.as_ref();
+        if let Some(location) = self.location() {
+            return Err(Error::unsuited(
+                "a snapshot of the study",
+                format!("its storage, {location}, keeps it already"),
+            ));
+        }
         std::fs::create_dir_all(directory).map_err(Error::io(directory))?;
         let mut snapshot = Snapshot::default();
         self.optimizer.save(OPTIMIZER, &mut snapshot)?;
@@ -83,16 +118,15 @@ impl Study {
             serde_json::to_value(configuration)
                 .map_err(|e| Error::snapshot("configuration", e.to_string()))
         };
-        let arrays = (0u64..)
-            .map(|n| format!("arrays-{n}.safetensors"))
-            .find(|name| !directory.join(name).exists())
-            .expect("some number is free");
+        let arrays = free_arrays(directory);
+        let several = self.directions.len() > 1;
         let file = StudyFile {
             format: FORMAT,
             arrays: arrays.clone(),
-            direction: self.direction,
+            direction: self.direction(),
+            objectives: if several { self.directions.clone() } else { Vec::new() },
             seed: self.streams.seed(),
-            next: self.next,
+            next: TrialId(self.records.len() as u64),
             space: self.problem.space.clone(),
             strategy: self.strategy.clone(),
             grid: match &self.problem.grid {
@@ -101,20 +135,25 @@ impl Study {
             },
             meta_features: self.problem.meta_features.clone(),
             budget: self.problem.budget,
-            optimum: self.problem.optimum.map(|score| self.direction.value(score)),
+            optimum: self.problem.optimum.map(|score| self.direction().value(score)),
             trials: self
                 .history
                 .trials()
                 .iter()
                 .map(|trial| {
+                    let record = &self.records[trial.id.0 as usize];
+                    let values = record.values.clone();
                     Ok(TrialLine {
                         id: trial.id,
                         configuration: json(&trial.configuration)?,
-                        value: self.value(trial),
-                        failed: match &trial.outcome {
-                            Outcome::Failed(reason) => Some(reason.clone()),
-                            Outcome::Complete(_) => None,
+                        value: if several { None } else { values.first().copied() },
+                        values: if several { values } else { Vec::new() },
+                        failed: match record.state {
+                            TrialState::Failed => Some(record.reason.clone().unwrap_or_default()),
+                            _ => None,
                         },
+                        pruned: record.state == TrialState::Pruned,
+                        intermediate: record.intermediate.clone(),
                     })
                 })
                 .collect::<Result<_>>()?,
@@ -122,9 +161,16 @@ impl Study {
                 .pending
                 .iter()
                 .map(|trial| {
-                    Ok(PendingLine { id: trial.id, configuration: json(&trial.configuration)? })
+                    Ok(PendingLine {
+                        id: trial.id,
+                        configuration: json(&trial.configuration)?,
+                        intermediate: self.records[trial.id.0 as usize].intermediate.clone(),
+                    })
                 })
                 .collect::<Result<_>>()?,
+            queue: self.queue.iter().cloned().collect(),
+            pruner: self.pruning.as_ref().map(|pruning| pruning.config.clone()),
+            name: self.name.clone(),
             state: snapshot.json().clone(),
         };
         write_atomically(&directory.join(&arrays), &snapshot.arrays_to_bytes()?)?;
@@ -231,45 +277,68 @@ impl Study {
             }
         };
         optimizer.load(OPTIMIZER, &snapshot)?;
-        let mut history = History::default();
-        for line in &file.trials {
-            let outcome = match (line.value, &line.failed) {
-                (Some(value), None) => Outcome::Complete(file.direction.score(value)?),
-                (None, Some(reason)) => Outcome::Failed(reason.clone()),
-                _ => {
-                    return Err(Error::snapshot(
-                        format!("trials/{}", line.id),
-                        "must have either a value or the reason of its failure",
-                    ));
-                }
-            };
-            history.push(Trial {
-                id: line.id,
-                configuration: configuration(format!("trials/{}", line.id), &line.configuration)?,
-                outcome,
-            });
-        }
-        let pending = file
-            .pending
-            .iter()
-            .map(|line| {
-                let at = format!("pending/{}", line.id);
-                Ok(PendingTrial {
-                    id: line.id,
-                    configuration: configuration(at, &line.configuration)?,
-                })
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self {
+        let directions = match file.objectives.as_slice() {
+            [] => vec![file.direction],
+            several => several.to_vec(),
+        };
+        let scalarization =
+            (directions.len() > 1).then(|| Scalarization::new(&directions, streams));
+        let mut study = Self {
+            name: file.name.clone(),
             problem,
-            direction: file.direction,
+            directions,
             streams,
             strategy: file.strategy,
             optimizer,
-            history,
-            pending,
-            next: file.next,
-        })
+            history: History::default(),
+            pending: Vec::new(),
+            records: vec![Record::new(TrialState::Running); file.next.0 as usize],
+            queue: file.queue.into(),
+            pruning: file.pruner.map(|pruner| Pruning::new(pruner, &file.name)).transpose()?,
+            scalarization,
+            shared: None,
+            observers: Vec::new(),
+            stops: Vec::new(),
+        };
+        for line in file.trials {
+            let at = format!("trials/{}", line.id);
+            let configuration = configuration(at.clone(), &line.configuration)?;
+            let record = study.read_record(line)?;
+            let id = record.0;
+            study.records[id.0 as usize] = record.1;
+            let outcome = study.outcome(id)?;
+            study.history.push(Trial { id, configuration, outcome });
+            study.rescale_history()?;
+        }
+        for line in file.pending {
+            let at = format!("pending/{}", line.id);
+            let configuration = configuration(at, &line.configuration)?;
+            study.records[line.id.0 as usize].intermediate = line.intermediate;
+            study.pending.push(PendingTrial { id: line.id, configuration });
+        }
+        Ok(study)
+    }
+
+    fn read_record(&self, line: TrialLine) -> Result<(TrialId, Record)> {
+        let mut record = Record::new(TrialState::Complete);
+        record.intermediate = line.intermediate;
+        record.values = match line.value {
+            Some(value) => vec![value],
+            None => line.values,
+        };
+        record.state = match (&line.failed, line.pruned) {
+            (Some(_), false) if record.values.is_empty() => TrialState::Failed,
+            (None, true) => TrialState::Pruned,
+            (None, false) if record.values.len() == self.directions.len() => TrialState::Complete,
+            _ => {
+                return Err(Error::snapshot(
+                    format!("trials/{}", line.id),
+                    "must have either a value or the reason of its failure",
+                ));
+            }
+        };
+        record.reason = line.failed;
+        Ok((line.id, record))
     }
 }
 
@@ -298,8 +367,16 @@ fn check_ids(file: &StudyFile) -> Result<()> {
     Ok(())
 }
 
-/// Whether a name is one that [`Study::save`] gives to the arrays. No path to elsewhere is.
-fn is_arrays(name: &str) -> bool {
+/// A name for the arrays that no file has yet.
+pub(super) fn free_arrays(directory: &Path) -> String {
+    (0u64..)
+        .map(|n| format!("arrays-{n}.safetensors"))
+        .find(|name| !directory.join(name).exists())
+        .expect("some number is free")
+}
+
+/// Whether a name is one that [`free_arrays`] gives. No path to elsewhere is.
+pub(super) fn is_arrays(name: &str) -> bool {
     name.strip_prefix("arrays-")
         .and_then(|rest| rest.strip_suffix(".safetensors"))
         .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
@@ -307,7 +384,7 @@ fn is_arrays(name: &str) -> bool {
 
 /// Removes the arrays of older snapshots. One that stays behind does no harm, so errors are no
 /// reason to fail a save that has succeeded.
-fn remove_others(directory: &Path, keep: &str) {
+pub(super) fn remove_others(directory: &Path, keep: &str) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
