@@ -37,7 +37,8 @@
 //! Loops of your own call [`ask`](study::Study::ask), [`tell`](study::Study::tell) and
 //! [`fail`](study::Study::fail), with several trials pending if they like;
 //! [`save`](study::Study::save) and [`load`](study::Study::load) continue a study in another process,
-//! bit for bit.
+//! bit for bit. A study in a [`storage`] needs neither: every trial is on the disk before it counts, and other
+//! workers, Optuna's among them, share it.
 //!
 //! # Framing x value function x exploration
 //!
@@ -93,8 +94,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`space`] | parameters, conditions, configurations, the way to the unit cube and back, grids |
-//! | [`study`] | the ask/tell loop, and studies on disk |
-//! | [`storage`] | where the trials of shared studies live |
+//! | [`study`] | the ask/tell loop: in memory, in a storage, on several threads |
+//! | [`storage`] | where the trials of shared studies live: Optuna's journal file |
+//! | [`command`] | programs as objectives |
+//! | [`prune`] | which evaluations to give up early |
+//! | [`objectives`] | several objectives: Pareto fronts, hypervolume, scalarization |
 //! | [`trial`] | trials, scores, directions, histories |
 //! | [`strategy`] | optimizers by name, with every setting as plain data |
 //! | [`optimizer`] | the trait behind all of them; baselines; reinforcement learning as an optimizer |
@@ -114,7 +118,7 @@
 //!
 //! # Features
 //!
-//! `cli` (default) builds the program `hyperq`; `report` (part of `cli`) the HTML report; `live`
+//! `cli` (default) builds the program `hyperq`; `report` (part of `cli`) the HTML reports; `live`
 //! (default) the surfaces that train models. Without them the library is the optimizers, the test
 //! functions, tables and the runner. `cuda`, `metal` and `mkl` are handed on to candle.
 //!

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyperq::objectives;
 use hyperq::prelude::*;
 use hyperq::prune::PrunerConfig;
-use hyperq::storage::{Journal, NewTrial, Owner, Storage, TrialState, Write};
+use hyperq::storage::{Journal, JournalOptions, NewTrial, Owner, Storage, TrialState, Write};
 use hyperq::study::{Evaluated, Stop, StudyBuilder};
 use rand::RngExt;
 
@@ -388,10 +388,13 @@ fn scalarized_strategies_find_a_larger_front_than_random_search() {
         assert!(front.len() > 1 && study.best().is_none());
         objectives::hypervolume(&front, &[2.0, 2.0], &both).unwrap()
     };
-    let wins = (0..5)
-        .filter(|seed| hypervolume("kernel-select-ucb", *seed) > hypervolume("random", *seed))
-        .count();
-    assert!(wins >= 4, "{wins} of 5");
+    let mean = |strategy: &str| {
+        let volumes: Vec<f64> = (0..8).map(|seed| hypervolume(strategy, seed)).collect();
+        eprintln!("{strategy}: {volumes:.3?}");
+        volumes.iter().sum::<f64>() / 8.0
+    };
+    let (learned, random) = (mean("kernel-select-ucb"), mean("random"));
+    assert!(learned > random, "{learned} against {random}");
 }
 
 #[test]
@@ -428,12 +431,23 @@ fn several_objectives_resume_in_every_byte() {
 
 const WORKER: &str = "HYPERQ_TEST_WORKER";
 
+/// A study whose agent has a state and whose snapshots are small. A worker that is killed while it holds the
+/// journal's lock keeps the others waiting for the grace, by default half a minute.
+fn killable(path: &Path) -> Study {
+    let options = JournalOptions { grace: Duration::from_millis(200) };
+    builder(path)
+        .strategy("table-refine-ucb")
+        .storage(Journal::open_with(path, options).unwrap())
+        .build()
+        .unwrap()
+}
+
 /// Not a test of its own: the process that the next tests kill. It acknowledges each trial on stdout
 /// once it was told.
 #[test]
 fn worker_process() {
     let Ok(path) = std::env::var(WORKER) else { return };
-    let mut study = builder(Path::new(&path)).build().unwrap();
+    let mut study = killable(Path::new(&path));
     let mut out = std::io::stdout().lock();
     writeln!(out, "\nbegun").unwrap();
     out.flush().unwrap();
@@ -483,7 +497,11 @@ fn told(line: &str) -> Option<u64> {
 #[test]
 fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
     let (_directory, path) = log();
-    let acknowledged = kill_workers(&path, 200, "begun");
+    let acknowledged = std::thread::scope(|scope| {
+        let half = || kill_workers(&path, 100, "begun");
+        let (one, other) = (scope.spawn(half), scope.spawn(half));
+        [one.join().unwrap(), other.join().unwrap()].concat()
+    });
     assert!(acknowledged.len() > 20, "{} trials were acknowledged", acknowledged.len());
     let journal = stored(&path, "hyperq");
     let values: BTreeMap<u64, f64> = journal
@@ -495,7 +513,7 @@ fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
     for number in &acknowledged {
         assert!(values.contains_key(number), "trial {number} was acknowledged and is gone");
     }
-    let mut study = builder(&path).build().unwrap();
+    let mut study = killable(&path);
     for trial in study.history().trials().iter().filter(|trial| trial.score().is_some()) {
         assert_eq!(values[&trial.id.0], objective(&trial.configuration));
     }
@@ -516,10 +534,10 @@ fn killed_and_resumed_the_suggestions_are_those_of_an_uninterrupted_run() {
     let (_directory, path) = log();
     // Each worker finishes a trial before it is killed, so none is given up for its workers' deaths.
     kill_workers(&path, 12, "told");
-    let mut killed = builder(&path).build().unwrap();
+    let mut killed = killable(&path);
     killed.optimize(4, |trial| objective(trial)).unwrap();
     let (_directory, path) = log();
-    let mut whole = builder(&path).build().unwrap();
+    let mut whole = killable(&path);
     whole.optimize(killed.history().len(), |trial| objective(trial)).unwrap();
     assert_eq!(killed.history().trials(), whole.history().trials());
 }

@@ -42,7 +42,7 @@ pub struct Tune {
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
     /// Seconds after which an evaluation is ended and counts as failed
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     timeout: Option<f64>,
     /// Who ends evaluations that promise little: none, median, successive-halving, hyperband or patience
     #[arg(long, value_name = "NAME", default_value = "none")]

@@ -34,15 +34,15 @@
 //!
 //! Braces that enclose no name (letters, digits, `_`, `-`, `.`, `:`) stay as they are, so JSON needs no
 //! care: `{"rate": {rate}}` becomes `{"rate": 0.1}`. Braces are doubled to enclose a name literally: of
-//! `{{rate}}` comes `{rate}`, of `{{{rate}}}` comes `{0.1}`.
+//! `{{rate}}` comes `{rate}`, of `${{HOME}}` the shell's `${HOME}`, of `{{{rate}}}` comes `{0.1}`.
 //!
 //! An argument that names an inactive parameter is left out. Where it is nothing but the parameter
 //! (`--gamma {gamma}`), the flag before it is left out too: an argument that begins with `-`, is no number,
 //! has no `=` and is neither `-` nor `--`. The program itself cannot depend on a conditional parameter.
 //!
-//! The program also finds the values in its environment: `HYPERQ_PARAM_LEARNING_RATE` (the name in capitals,
-//! every character that is not of `A-Z0-9_` as `_`; unset where the parameter is inactive), the trial's number
-//! in `HYPERQ_TRIAL` and all values as JSON in `HYPERQ_CONFIGURATION`.
+//! The program also finds the values in its environment: `HYPERQ_PARAM_LEARNING_RATE` (the name in
+//! capitals, every character that is not of `A-Z0-9_` as `_`; unset where the parameter is inactive), the
+//! trial's number in `HYPERQ_TRIAL` and all values as JSON in `HYPERQ_CONFIGURATION`.
 //!
 //! # What the program prints
 //!
@@ -66,11 +66,12 @@
 //!
 //! The program has no standard input. It succeeds with exit code 0. One that is pruned, is over its time or
 //! is interrupted gets SIGTERM, and SIGKILL after [`Limits::grace`]; all of its process group does. When the
-//! program has ended, what is left of its group has half a second to write the rest of its output, then it is
-//! killed. Descendants that made themselves a group of their own (`setsid`) are not followed, and their output
-//! is no longer read.
+//! program has ended, what is left of its group has half a second to write the rest of its output (one that was
+//! asked to end the rest of the grace), then it is killed. Descendants that made themselves a group of their
+//! own (`setsid`) are not followed, and their output is no longer read.
 //!
-//! Where there are no process groups (Windows), only the program itself is ended, and at once.
+//! Where there are no process groups (Windows), only the program itself is ended, and at once; one whose
+//! descendants hold its output open after its end has no score.
 
 mod group;
 mod output;

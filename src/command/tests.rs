@@ -88,7 +88,7 @@ fn is_alive(group: Pid) -> bool {
 #[test]
 fn a_program_sees_its_values_and_its_score_is_read() {
     let run =
-        run(r#"test -z "$HYPERQ_PARAM_GAMMA" && test "${HYPERQ_PARAM_GAMMA-unset}" = unset &&
+        run(r#"test -z "$HYPERQ_PARAM_GAMMA" && test "${{HYPERQ_PARAM_GAMMA-unset}}" = unset &&
            test "$HYPERQ_PARAM_KERNEL" = linear && test "$HYPERQ_PARAM_N" = "$1" &&
            test "$HYPERQ_CONFIGURATION" = '{"kernel":"linear","n":3}' && ! read -r line &&
            echo "{\"score\": $1.5, \"trial\": $HYPERQ_TRIAL}""#);
@@ -150,28 +150,28 @@ fn any_amount_of_output_is_read() {
 #[test]
 fn over_its_time_the_whole_group_is_killed() {
     let limits = Limits {
-        timeout: Some(Duration::from_millis(300)),
-        grace: Duration::from_millis(300),
+        timeout: Some(Duration::from_millis(900)),
+        grace: Duration::from_millis(900),
         ..Limits::default()
     };
     let stubborn = "echo $$ >&2; trap '' TERM; sleep 600 & (sleep 600; echo) > /dev/null 2>&1 & \
                     while :; do sleep 600; done";
     let run = run_with(stubborn, &limits, &mut no_report).unwrap();
-    assert_eq!(reason(&run), "the program ran for longer than 0.3 s");
-    assert!(run.duration >= Duration::from_millis(600) && run.duration < SOON, "{run:?}");
+    assert_eq!(reason(&run), "the program ran for longer than 0.9 s");
+    assert!(run.duration >= Duration::from_millis(1800) && run.duration < SOON, "{run:?}");
     assert_nobody_is_left(group_of(&run.errors));
 }
 
 #[test]
 fn over_its_time_a_program_may_clean_up() {
     let limits = Limits {
-        timeout: Some(Duration::from_millis(300)),
+        timeout: Some(Duration::from_millis(900)),
         grace: Duration::MAX,
         ..Limits::default()
     };
     let tidy = "trap 'echo cleaned up >&2; exit 0' TERM; echo $$ >&2; sleep 600 & wait; wait";
     let run = run_with(tidy, &limits, &mut no_report).unwrap();
-    assert_eq!(run.ending, Ending::Failed(Failure::Timeout(Duration::from_millis(300))));
+    assert_eq!(run.ending, Ending::Failed(Failure::Timeout(Duration::from_millis(900))));
     assert!(run.errors.ends_with("cleaned up"), "{run:?}");
     assert_nobody_is_left(group_of(&run.errors));
 }
@@ -200,9 +200,9 @@ fn a_flood_of_reports_is_ended_too() {
     let run = run_with(script, &Limits::default(), prune).unwrap();
     assert_eq!(run.ending, Ending::Pruned { step: 1 });
     assert_nobody_is_left(group_of(&run.errors));
-    let limits = Limits { timeout: Some(Duration::from_millis(300)), ..Limits::default() };
+    let limits = Limits { timeout: Some(Duration::from_millis(900)), ..Limits::default() };
     let run = run_with(script, &limits, &mut |_| Ok(Decision::Continue)).unwrap();
-    assert_eq!(reason(&run), "the program ran for longer than 0.3 s");
+    assert_eq!(reason(&run), "the program ran for longer than 0.9 s");
     assert_nobody_is_left(group_of(&run.errors));
 }
 
@@ -219,7 +219,7 @@ fn a_report_that_is_no_number_ends_the_program() {
 fn errors_and_panics_of_the_caller_end_the_program() {
     let directory = tempfile::tempdir().unwrap();
     let limits = Limits { output: Some(directory.path().to_owned()), ..Limits::default() };
-    let script = r#"echo $$ >&2; sleep 0.1; echo '{"score": 1, "step": 1}'; sleep 600"#;
+    let script = r#"echo $$ >&2; sleep 0.9; echo '{"score": 1, "step": 1}'; sleep 600"#;
     let group = || group_of(&std::fs::read_to_string(directory.path().join("7.err")).unwrap());
     let error = run_with(script, &limits, &mut |_| Err(Error::Evaluation("full".to_owned())));
     assert_eq!(error.unwrap_err().to_string(), "evaluation failed: full");
@@ -235,7 +235,7 @@ fn a_wish_to_stop_interrupts() {
     let (template, configuration) = shell("echo $$ >&2; sleep 600 & sleep 600; echo 0.5");
     let run = thread::scope(|scope| {
         scope.spawn(|| {
-            thread::sleep(Duration::from_millis(200));
+            thread::sleep(Duration::from_millis(900));
             stop.store(true, Ordering::Relaxed);
         });
         template.run(7, &configuration, &Limits::default(), &stop, &mut no_report).unwrap()

@@ -56,12 +56,13 @@ fn losses(point: &[f64], directions: &[Direction]) -> impl Iterator<Item = f64> 
     point.iter().zip(directions).map(|(value, direction)| loss(*value, *direction))
 }
 
-/// Where a loss lies between the best and the worst one: 0 is the best. Where these are equal the objective
-/// tells nothing apart, which is 0 too.
+/// Where a loss lies between the best and the worst one: 0 is the best. A new best lies below 0, a new worst above 1,
+/// at most by the width of the range. Where best and worst are equal the objective tells nothing apart, which
+/// is 0 too.
 fn normalized(loss: f64, (low, high): (f64, f64)) -> f64 {
     // Half of each: the difference of two finite numbers need not be finite.
     let width = 0.5 * high - 0.5 * low;
-    if width > 0.0 { ((0.5 * loss - 0.5 * low) / width).clamp(0.0, 1.0) } else { 0.0 }
+    if width > 0.0 { ((0.5 * loss - 0.5 * low) / width).clamp(-1.0, 2.0) } else { 0.0 }
 }
 
 /// The augmented Chebyshev scalarization of a point with some weights (Knowles 2006): an optimizer of one
@@ -69,8 +70,8 @@ fn normalized(loss: f64, (low, high): (f64, f64)) -> f64 {
 /// its concave parts included.
 ///
 /// ```text
-/// z_j   = (y_j - best_j) / (worst_j - best_j)         in [0, 1], 0 is the best so far
-/// score = -(max_j w_j z_j + 0.05 sum_j w_j z_j)       in [-1.05, 0], more is better
+/// z_j   = (y_j - best_j) / (worst_j - best_j)      0 is the best of the ranges, 1 the worst
+/// score = -(max_j w_j z_j + 0.05 sum_j w_j z_j)    in [-1.05, 0] within the ranges, more is better
 /// ```
 ///
 /// Knowles draws the weights from a lattice on the simplex; here they are uniform on all of it.
@@ -117,7 +118,7 @@ impl Chebyshev {
         &self.weights
     }
 
-    /// The score of a point, where the ranges include it; a value beyond its range counts as its end.
+    /// The score of a point. A value beyond its range counts as such, up to the range's width beyond.
     ///
     /// # Errors
     ///
@@ -134,10 +135,10 @@ impl Chebyshev {
             );
             return Err(Error::unsuited(what, reason));
         }
-        let (mut greatest, mut sum) = (0.0_f64, 0.0);
+        let (mut greatest, mut sum) = (f64::NEG_INFINITY, 0.0);
         let losses = losses(point, &ranges.directions).zip(&ranges.ranges);
         for ((loss, range), weight) in losses.zip(&self.weights) {
-            let weighted = weight * normalized(loss, *range);
+            let weighted: f64 = weight * normalized(loss, *range);
             greatest = greatest.max(weighted);
             sum += weighted;
         }

@@ -116,6 +116,10 @@ proptest! {
         let mut rng = Streams::new(seed).at("points", 0);
         let mut points: Vec<Vec<f64>> =
             (0..9).map(|_| (0..objectives).map(|_| rng.random()).collect()).collect();
+        for point in &mut points {
+            // Points are visited by the last objective, in which some are equal.
+            point[objectives - 1] = (3.0 * point[objectives - 1]).floor() / 4.0;
+        }
         let directions = vec![Minimize; objectives];
         let reference = vec![0.9; objectives];
         let volume =
@@ -209,10 +213,12 @@ fn a_score_is_the_greatest_weighted_loss_and_a_twentieth_of_their_sum() {
     let wanted = -(weighted[0].max(weighted[1]) + 0.05 * (weighted[0] + weighted[1]));
     let found = chebyshev.score(&[2.0, 15.0], &ranges).unwrap().get();
     assert!((found - wanted).abs() < 1e-15, "{found} is not {wanted}");
-    // Beyond the range is its end.
-    let end = chebyshev.score(&[5.0, 10.0], &ranges).unwrap();
-    assert_eq!(chebyshev.score(&[9.0, 0.0], &ranges).unwrap(), end);
-    assert!((end.get() + first.max(*second) + 0.05).abs() < 1e-15);
+    let worst = chebyshev.score(&[5.0, 10.0], &ranges).unwrap();
+    assert!((worst.get() + first.max(*second) + 0.05).abs() < 1e-15);
+    // Beyond the range counts, as far as its width.
+    let score = |point: [f64; 2]| chebyshev.score(&point, &ranges).unwrap();
+    assert!(score([6.0, 9.0]) < worst && score([0.5, 31.0]) > score([1.0, 30.0]));
+    assert_eq!(score([99.0, -99.0]), score([9.0, -10.0]));
 }
 
 #[test]
@@ -248,6 +254,12 @@ fn infinities_are_the_best_or_the_worst() {
         .map(|j| (0..4).map(|i| if i == j { f64::NEG_INFINITY } else { 0.0 }).collect())
         .collect();
     assert_eq!(hypervolume(&points, &[1.0; 4], &directions).unwrap(), f64::INFINITY);
+}
+
+#[test]
+fn a_volume_beyond_the_range_of_numbers_is_infinite() {
+    let points = [vec![-1e200, -1e200, 0.0], vec![-0.9e200, -1e200, -1.0]];
+    assert_eq!(hypervolume(&points, &[1.0; 3], &[Minimize; 3]).unwrap(), f64::INFINITY);
 }
 
 #[test]

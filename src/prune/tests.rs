@@ -298,6 +298,17 @@ fn infinities_are_the_best_or_the_worst_and_nan_is_given_up() {
 }
 
 #[test]
+fn nothing_is_given_up_while_there_is_nothing_to_compare_with() {
+    let trials = [told(TrialState::Running, &[(1, f64::NAN)]), told(TrialState::Failed, &[])];
+    let median = built(r#"{ "name": "median", "startup-trials": 0 }"#);
+    let halving = built(r#"{ "name": "successive-halving" }"#);
+    let hyperband = built(r#"{ "name": "hyperband" }"#);
+    for pruner in [median, halving, hyperband] {
+        assert!(!decide(&*pruner, Direction::Minimize, &trials, 0), "{}", pruner.name());
+    }
+}
+
+#[test]
 fn the_median_of_infinities_is_infinite() {
     let median = built(r#"{ "name": "median", "startup-trials": 1 }"#);
     for (values, given_up) in [

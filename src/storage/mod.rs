@@ -29,7 +29,8 @@ use crate::trial::Direction;
 pub enum Change {
     /// The trial of this number was created, running or waiting.
     Created(u64),
-    /// A waiting trial was claimed, or the trial of a dead worker was taken over: it has a new owner.
+    /// A waiting trial was claimed, or the trial of a dead worker was taken over: it has a new owner. Or,
+    /// since Optuna allows it, a running trial was put back to wait: it has none.
     Claimed(u64),
     /// A parameter of the trial was set.
     Parameter(u64),
@@ -201,7 +202,9 @@ pub trait Storage: Send {
     ///
     /// [`Error::Trial`](crate::Error::Trial) where a trial is unknown or finished already: nothing is written then;
     /// [`Error::Io`](crate::Error::Io) where the storage cannot be written, for want of space for instance: what was written is
-    /// taken back.
+    /// taken back; [`Error::Storage`](crate::Error::Storage) for what the storage cannot hold, NaN for
+    /// instance, or a parameter whose kind, scale or choices are not those it had in the study so far:
+    /// nothing is written then.
     fn write(&mut self, writes: &[Write]) -> Result<()>;
 
     /// A directory beside the storage for what has no place in it (snapshots of agents, signs of life),

@@ -13,6 +13,7 @@ use super::store::{free_arrays, is_arrays, remove_others};
 use crate::error::{Error, Result};
 use crate::persist::{Snapshot, write_atomically};
 use crate::storage::Position;
+use crate::streams::fnv1a;
 
 const FILE: &str = "snapshot.json";
 const FORMAT: u32 = 1;
@@ -24,7 +25,19 @@ struct SnapshotFile {
     lineage: String,
     position: Position,
     arrays: String,
+    /// Of everything else and of the arrays.
+    checksum: u64,
     state: BTreeMap<String, serde_json::Value>,
+}
+
+impl SnapshotFile {
+    fn sum(&self, arrays: &[u8]) -> Result<u64> {
+        let head = (self.format, &self.lineage, self.position, &self.arrays, &self.state);
+        let mut bytes =
+            serde_json::to_vec(&head).map_err(|e| Error::snapshot(FILE, e.to_string()))?;
+        bytes.extend_from_slice(arrays);
+        Ok(fnv1a(&bytes))
+    }
 }
 
 /// Writes the state that an agent has at a position, whole or not at all.
@@ -34,18 +47,20 @@ pub(super) fn write(
     position: Position,
     snapshot: &Snapshot,
 ) -> Result<()> {
-    let arrays = free_arrays(directory);
-    let file = SnapshotFile {
+    let mut file = SnapshotFile {
         format: FORMAT,
         lineage: lineage.to_owned(),
         position,
-        arrays: arrays.clone(),
+        arrays: free_arrays(directory),
+        checksum: 0,
         state: snapshot.json().clone(),
     };
-    write_atomically(&directory.join(&arrays), &snapshot.arrays_to_bytes()?)?;
+    let bytes = snapshot.arrays_to_bytes()?;
+    file.checksum = file.sum(&bytes)?;
+    write_atomically(&directory.join(&file.arrays), &bytes)?;
     let text = serde_json::to_vec(&file).map_err(|e| Error::snapshot(FILE, e.to_string()))?;
     write_atomically(&directory.join(FILE), &text)?;
-    remove_others(directory, &arrays);
+    remove_others(directory, &file.arrays);
     Ok(())
 }
 
@@ -57,5 +72,8 @@ pub(super) fn read(directory: &Path, lineage: &str) -> Option<(Position, Snapsho
         return None;
     }
     let bytes = std::fs::read(directory.join(&file.arrays)).ok()?;
+    if file.sum(&bytes).ok()? != file.checksum {
+        return None;
+    }
     Some((file.position, Snapshot::from_parts(file.state, &bytes).ok()?))
 }

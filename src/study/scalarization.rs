@@ -7,7 +7,7 @@ use crate::streams::Streams;
 use crate::trial::{Direction, Outcome, Score};
 
 /// How many trials an episode of one scalarization has.
-const EPISODE: usize = 8;
+const EPISODE: usize = 4;
 /// The first one is shorter: until two trials are told, nothing is known of the objectives' ranges.
 const FIRST_EPISODE: usize = 2;
 

@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::persist::Snapshot;
 use crate::space::{Configuration, SearchSpace, Value};
 use crate::storage::{
-    Change, NewTrial, Owner, Storage, StoredParameter, StoredTrial, Timestamp, TrialState, Write,
+    Change, NewTrial, Owner, Position, Storage, StoredParameter, StoredTrial, Timestamp,
+    TrialState, Write,
 };
 use crate::streams::fnv1a;
 use crate::trial::{Direction, PendingTrial, TrialId};
@@ -209,41 +210,67 @@ impl Study {
     /// Begins where the storage ends.
     pub(super) fn resume(&mut self) -> Result<()> {
         let Some(shared) = &mut self.shared else { return Ok(()) };
-        let snapshot =
-            shared.worker.as_ref().and_then(|w| checkpoint::read(&w.directory, &shared.lineage));
-        shared.muted = snapshot.is_some();
+        let mut saved = None;
+        if let Some(worker) = &shared.worker
+            && let Some((position, snapshot)) = checkpoint::read(&worker.directory, &shared.lineage)
+        {
+            match self.optimizer.load(OPTIMIZER, &snapshot) {
+                Ok(()) => saved = Some(position),
+                // A part may have taken over what another then refused.
+                Err(error) => self.build_anew(error)?,
+            }
+        }
+        let Some(shared) = &mut self.shared else { return Ok(()) };
+        shared.muted = saved.is_some();
         shared.storage.refresh()?;
-        self.replay(snapshot)?;
+        self.replay(saved)?;
         self.settle_space()
     }
 
-    fn replay(&mut self, snapshot: Option<(crate::storage::Position, Snapshot)>) -> Result<()> {
+    /// Replays what was read. Up to the position at which the optimizer's state was saved, nothing is told
+    /// to it.
+    fn replay(&mut self, saved: Option<Position>) -> Result<()> {
         loop {
             let Some(shared) = &mut self.shared else { return Ok(()) };
             if shared.muted
-                && let Some((position, snapshot)) = &snapshot
+                && let Some(saved) = saved
                 && let Some(now) = shared.storage.position()
-                && now.changes >= position.changes
+                && now.changes >= saved.changes
             {
                 shared.muted = false;
-                if now == *position {
+                if now == saved {
                     shared.saved.0 = now.changes;
-                    self.optimizer.load(OPTIMIZER, snapshot)?;
                 } else {
-                    self.relearn()?;
+                    self.forget()?;
                 }
             }
             let Some(shared) = &mut self.shared else { return Ok(()) };
             match shared.storage.next() {
                 Some(change) => self.apply(change)?,
                 None if shared.muted => {
-                    // The log is shorter than the one that the snapshot was made of.
                     shared.muted = false;
-                    return self.relearn();
+                    return self.forget();
                 }
                 None => return Ok(()),
             }
         }
+    }
+
+    /// The saved state was not of this log, which somebody must have cut or changed: the agent is told what
+    /// the log says.
+    fn forget(&mut self) -> Result<()> {
+        self.build_anew(Error::snapshot(
+            "position",
+            "is not one of this storage, and an optimizer of your own cannot be built anew",
+        ))?;
+        self.relearn()
+    }
+
+    /// The optimizer as it was before its first trial; `error` where it is the caller's own.
+    fn build_anew(&mut self, error: Error) -> Result<()> {
+        let Some(strategy) = &self.strategy else { return Err(error) };
+        self.optimizer = strategy.build(&self.problem, self.streams)?;
+        Ok(())
     }
 
     /// Tells the fresh optimizer the whole history, since it saw none of it.

@@ -6,7 +6,8 @@
 //!
 //! Format, lock and the rules for which records count are those of Optuna 5 and 4.9
 //! (`optuna/storages/journal`). One thing is added within the format: a worker takes over the running
-//! trial of a dead one by the system attribute `hyperq:owner`, its new owner.
+//! trial of a dead one by the system attribute `hyperq:owner`, its new owner. What has no place in the
+//! format lies in the directory `<path>.hyperq`.
 
 mod distribution;
 mod lock;
@@ -180,11 +181,11 @@ impl Journal {
         let applied = self.replay.apply(record::read(line, scratch)?)?;
         let Some(bound) = &mut self.bound else { return Ok(()) };
         match applied {
-            Applied::Study(study) if !bound.settled => {
-                if self.replay.studies()[study].name == bound.name {
-                    bound.study = Some(study);
-                    self.forget_changes();
-                }
+            Applied::Study(study)
+                if !bound.settled && self.replay.studies()[study].name == bound.name =>
+            {
+                bound.study = Some(study);
+                self.forget_changes();
             }
             Applied::Changed { study, first, second } if bound.study == Some(study) => {
                 self.fingerprint = fnv1a_further(self.fingerprint, line);
@@ -390,7 +391,8 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// Makes the entry of a new file durable.
 fn sync_directory(file: &Path) {
-    // Not every system and file system can sync a directory; those that cannot order entries anyway.
+    // Not every system opens a directory, nor every file system syncs one: there the entry becomes
+    // durable when the system sees fit.
     if let Some(directory) = file.parent().and_then(|parent| std::fs::File::open(parent).ok()) {
         let _ = directory.sync_all();
     }

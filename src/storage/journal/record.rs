@@ -347,8 +347,12 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_refused_with_its_reason() {
-        let nested =
-            format!("{{\"op_code\":8,\"trial_id\":0,\"user_attr\":{{\"a\":{}", "[".repeat(1 << 20));
+        let depth = 1 << 20;
+        let nested = format!(
+            r#"{{"op_code":8,"trial_id":0,"user_attr":{{"a":{}{}}}}}"#,
+            "[".repeat(depth),
+            "]".repeat(depth)
+        );
         for (line, reason) in [
             ("", "blank"),
             (" \r", "blank"),

@@ -49,12 +49,13 @@ pub(super) struct Trial {
 
 /// What came of a record.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once, never stored")]
 pub(super) enum Applied {
     /// A study of this id was created.
     Study(usize),
     /// A study was changed, in one step or in two.
     Changed { study: usize, first: Effect, second: Option<Effect> },
-    /// It does not count: the trial is finished, the name of a study is taken...
+    /// It does not count: the trial is finished, the study deleted, its name taken...
     Ignored,
     /// It does not count, for it speaks of a trial or study that was never created.
     Unknown,
@@ -143,21 +144,21 @@ impl Replay {
             Record::CreateStudy(record) => self.create_study(record),
             Record::DeleteStudy(record) => {
                 let Some(study) = self.existing(record.study_id) else {
-                    return Ok(Applied::Unknown);
+                    return Ok(self.missing(record.study_id));
                 };
                 self.studies[study].deleted = true;
                 Ok(Applied::Ignored)
             }
             Record::StudyUserAttribute(record) => {
                 let Some(study) = self.existing(record.study_id) else {
-                    return Ok(Applied::Unknown);
+                    return Ok(self.missing(record.study_id));
                 };
                 single("user_attr", record.user_attr)?;
                 Ok(Applied::Changed { study, first: Effect::StudyUserAttribute, second: None })
             }
             Record::StudySystemAttribute(record) => {
                 let Some(study) = self.existing(record.study_id) else {
-                    return Ok(Applied::Unknown);
+                    return Ok(self.missing(record.study_id));
                 };
                 let (key, value) = single("system_attr", record.system_attr)?;
                 let first = Effect::StudySystemAttribute { key, value };
@@ -167,14 +168,14 @@ impl Replay {
             Record::Parameter(record) => self.update(record.trial_id, |replay, study, trial| {
                 let domain = replay.read_domain(&record.distribution)?;
                 let internal = record.param_value_internal.0;
-                admit(&record.param_name, &domain, internal)?;
                 let domains = &mut replay.studies[study].domains;
-                match domains.get(record.param_name.as_ref()) {
-                    Some(old) if !distribution::compatible(old, &domain) => return Ok(None),
-                    Some(_) => {}
-                    None => {
-                        domains.insert(record.param_name.clone().into_owned(), domain.clone());
-                    }
+                let old = domains.get(record.param_name.as_ref());
+                if old.is_some_and(|old| !distribution::compatible(old, &domain)) {
+                    return Ok(None);
+                }
+                admit(&record.param_name, &domain, internal)?;
+                if old.is_none() {
+                    domains.insert(record.param_name.clone().into_owned(), domain.clone());
                 }
                 Ok(Some(Effect::Parameter {
                     trial: replay.trials[trial].number,
@@ -215,6 +216,14 @@ impl Replay {
     /// The study of an id, unless it is deleted.
     fn existing(&self, id: Id) -> Option<usize> {
         id.0.filter(|id| self.studies.get(*id).is_some_and(|study| !study.deleted))
+    }
+
+    /// What comes of a record whose study does not exist (any more).
+    fn missing(&self, id: Id) -> Applied {
+        match id.0.is_some_and(|id| id < self.studies.len()) {
+            true => Applied::Ignored,
+            false => Applied::Unknown,
+        }
     }
 
     /// Applies a record to a trial that is not finished. `effect` is given its study and its id.
@@ -264,7 +273,9 @@ impl Replay {
         worker: Option<Owner>,
         record: CreateTrial<'_>,
     ) -> Result<Applied, String> {
-        let Some(study) = self.existing(record.study_id) else { return Ok(Applied::Unknown) };
+        let Some(study) = self.existing(record.study_id) else {
+            return Ok(self.missing(record.study_id));
+        };
         let worker = worker.ok_or("a trial without `worker_id`")?;
         let state = record.state.map_or(Ok(TrialState::Running), read_state)?;
         let values = match (record.value, record.values) {
