@@ -110,6 +110,7 @@
 //! | [`noise`] | what makes continuous actions explore: Gaussian, Ornstein-Uhlenbeck, parameter noise |
 //! | [`nn`] | perceptrons and a recurrent network: forward and backward passes, Adam, RMSProp, averages of weights |
 //! | [`surface`] | test functions, tables, live surfaces, noise and shifts |
+//! | `report` | the report of one study (feature `report`) |
 //! | [`experiment`] | the benchmark runner, metrics, statistics, the report |
 //! | [`meta`] | transfer: agents trained over many data sets, policies, meta-features of data sets |
 //! | [`streams`] | randomness without stored generators |
@@ -151,6 +152,8 @@ pub mod optimizer;
 pub mod persist;
 pub mod prune;
 pub mod replay;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod space;
 pub mod storage;
 pub mod strategy;

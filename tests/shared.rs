@@ -482,7 +482,7 @@ fn kill_workers(path: &Path, kills: u64, after: &str) -> Vec<u64> {
             }
         }
         let wait: f64 = Streams::new(11).at("kill", kill).random();
-        std::thread::sleep(Duration::from_secs_f64(0.03 * wait));
+        std::thread::sleep(Duration::from_secs_f64(0.3 * wait));
         worker.kill().unwrap();
         worker.wait().unwrap();
         acknowledged.extend(lines.map_while(|line| told(&line.ok()?)));

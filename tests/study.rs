@@ -196,7 +196,7 @@ fn optimize_takes_numbers_and_results_and_goes_on_after_failures() {
         .iter()
         .filter_map(|trial| match &trial.outcome {
             Outcome::Failed(reason) => Some((trial.id.0, reason.as_str())),
-            Outcome::Complete(_) => None,
+            Outcome::Complete(_) | Outcome::Pruned(_) => None,
         })
         .collect();
     assert_eq!(failed.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [5, 6, 9]);

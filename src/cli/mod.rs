@@ -8,6 +8,7 @@ mod features;
 mod leaderboard;
 mod progress;
 mod repair;
+mod report;
 mod storage;
 mod strategies;
 mod surfaces;
@@ -39,6 +40,7 @@ enum Command {
     Tell(tell::Tell),
     Best(best::BestCommand),
     Trials(trials::Trials),
+    Report(report::ReportCommand),
     Repair(repair::RepairCommand),
     Compare(compare::Compare),
     Surfaces(surfaces::Surfaces),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
             Command::Tell(tell) => tell.run(),
             Command::Best(best) => best.run(),
             Command::Trials(trials) => trials.run(),
+            Command::Report(report) => report.run(),
             Command::Repair(repair) => repair.run(),
             Command::Compare(compare) => compare.run(),
             Command::Surfaces(surfaces) => surfaces.run(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hyperq::report::{StudyReport, study_html};
+use hyperq::report::{StudyReport, write_study};
 use hyperq::trial::Direction;
 
 use super::storage::{Stored, StudyOptions};
@@ -32,15 +32,13 @@ impl ReportCommand {
         }
         let objectives: Vec<(String, Direction)> =
             stored.objectives().into_iter().zip(stored.directions().iter().copied()).collect();
-        let html = study_html(&StudyReport {
+        let report = StudyReport {
             name: &stored.name,
             location: &stored.storage.location(),
             objectives: &objectives,
             trials: stored.trials(),
-        })
-        .map_err(Failure::failed)?;
-        std::fs::write(&out, html)
-            .map_err(|error| Failure::Failed(format!("{}: {error}", out.display())))?;
+        };
+        write_study(&report, &out).map_err(Failure::failed)?;
         print(&format!("report: {}\n", out.display()))
     }
 }

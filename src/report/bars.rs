@@ -68,7 +68,8 @@ fn chart(digest: &Digest<'_>, objective: usize) -> String {
     for (parameter, share) in shares.iter().take(BARS) {
         let _ = writeln!(
             html,
-            "<tr><td class=\"name\">{}</td><td class=\"bar\"><div style=\"width:{:.1}%\"></div></td>\
+            "<tr><td class=\"name\">{}</td>\
+             <td class=\"bar\"><div style=\"width:{:.1}%\"></div></td>\
              <td>{}</td></tr>",
             escaped(&shortened(parameter, 40)),
             100.0 * share / longest,

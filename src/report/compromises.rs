@@ -1,9 +1,10 @@
 //! Several objectives: the first two against each other, and the hypervolume over trials.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use crate::error::Result;
-use crate::objectives::{dominates, hypervolume};
+use crate::objectives::{front, hypervolume};
 use crate::trial::Direction;
 
 use super::axis::Axis;
@@ -12,11 +13,11 @@ use super::history::beyond_note;
 use super::picture::Picture;
 use super::text::{name, number};
 
-/// The hypervolume is computed after at most this many trials.
-const MOMENTS: usize = 100;
-/// For more than two objectives its time grows with a power of the front's size. It is not drawn where
-/// `MOMENTS f^(m - 1)` exceeds this for a front of `f` trials and `m` objectives.
-const EFFORT: f64 = 4e8;
+/// The hypervolume is computed after so many trials at most and, if it takes long, at least.
+const MOMENTS: (usize, usize) = (100, 20);
+/// For more than two objectives its time grows with a power of the front's size: `f^(m - 1)` for `f` points
+/// of `m` objectives, which the number of moments is chosen by.
+const EFFORT: f64 = 2e7;
 
 /// The section; empty for a single objective.
 pub(super) fn section(digest: &Digest<'_>) -> Result<String> {
@@ -61,7 +62,8 @@ fn scatter(digest: &Digest<'_>) -> String {
         let _ = write!(caption, "; it takes all {} objectives into account", rest.len() + 2);
     }
     format!(
-        "<figure class=\"card chart plot\"><h3>{} and {}</h3><figcaption>{caption}.</figcaption>{svg}{}\
+        "<figure class=\"card chart plot\"><h3>{} and {}</h3>\
+         <figcaption>{caption}.</figcaption>{svg}{}\
          </figure>\n",
         name(x_name, 40),
         name(y_name, 40),
@@ -88,16 +90,19 @@ fn staircase(mut front: Vec<(f64, f64)>, x_direction: Direction) -> Vec<(f64, f6
 fn volumes(digest: &Digest<'_>) -> Result<String> {
     let title = "<figure class=\"card chart plot\"><h3>Hypervolume</h3>";
     let objectives = digest.report.objectives.len();
-    let effort = MOMENTS as f64 * (digest.best.len() as f64).powi(objectives as i32 - 1);
-    if objectives > 2 && effort > EFFORT {
+    let front = distinct(digest.best.iter().map(|at| digest.values(*at).to_vec()).collect()).len();
+    let affordable = match objectives {
+        2 => MOMENTS.0,
+        _ => (EFFORT / (front as f64).powi(objectives as i32 - 1)).min(MOMENTS.0 as f64) as usize,
+    };
+    if affordable < MOMENTS.1 {
         return Ok(format!(
-            "{title}<figcaption>Not computed: with {} trials on the front of {objectives} objectives it \
-             would take too long.</figcaption></figure>\n",
-            digest.best.len()
+            "{title}<figcaption>Not computed: with {front} points on the front of {objectives} \
+             objectives it would take too long.</figcaption></figure>\n"
         ));
     }
     let reference = worst(digest);
-    let moments = moments(digest);
+    let moments = moments(digest, affordable)?;
     let mut steps = Vec::new();
     for (at, front) in &moments {
         let volume = hypervolume(front, &reference, &digest.directions())?;
@@ -116,8 +121,8 @@ fn volumes(digest: &Digest<'_>) -> Result<String> {
     picture.steps("incumbent", &steps, last);
     let point: Vec<String> = reference.iter().map(|value| number(*value)).collect();
     Ok(format!(
-        "{title}<figcaption>What the trials so far dominate, as far as the worst values of any complete \
-         trial: ({}).</figcaption>{}</figure>\n",
+        "{title}<figcaption>What the trials so far dominate, as far as the worst values of any \
+         complete trial: ({}).</figcaption>{}</figure>\n",
         point.join(", "),
         picture.svg("hypervolume over trials")
     ))
@@ -137,36 +142,30 @@ fn worst(digest: &Digest<'_>) -> Vec<f64> {
         .collect()
 }
 
-/// The numbers of the trials that changed the front, with the front then; thinned.
-fn moments(digest: &Digest<'_>) -> Vec<(u64, Vec<Vec<f64>>)> {
-    let directions = digest.directions();
-    let mut front: Vec<usize> = Vec::new();
-    let mut changing = Vec::new();
-    for position in &digest.complete {
-        let values = digest.values(*position);
-        let beaten = front.iter().any(|member| {
-            let other = digest.values(*member);
-            other == values || dominates(other, values, &directions)
-        });
-        if !beaten {
-            front.retain(|member| !dominates(values, digest.values(*member), &directions));
-            front.push(*position);
-            changing.push(*position);
-        }
+/// The front after some of the complete trials, evenly chosen, with their numbers.
+fn moments(digest: &Digest<'_>, count: usize) -> Result<Vec<(u64, Vec<Vec<f64>>)>> {
+    let places: Vec<usize> = (0..digest.complete.len()).collect();
+    let (mut next, mut points) = (0, Vec::new());
+    let mut moments = Vec::new();
+    for place in thinned(&places, count) {
+        let new = &digest.complete[next..=place];
+        points.extend(new.iter().map(|position| digest.values(*position).to_vec()));
+        next = place + 1;
+        let kept = front(&points, &digest.directions())?;
+        points =
+            distinct(kept.into_iter().map(|index| std::mem::take(&mut points[index])).collect());
+        moments.push((digest.trial(digest.complete[place]).number, points.clone()));
     }
-    let chosen = thinned(&changing, MOMENTS);
-    let mut front: Vec<Vec<f64>> = Vec::new();
-    let mut moments = Vec::with_capacity(chosen.len());
-    let mut chosen = chosen.into_iter().peekable();
-    for position in changing {
-        let values = digest.values(position);
-        front.retain(|member| !dominates(values, member, &directions));
-        front.push(values.to_vec());
-        if chosen.next_if_eq(&position).is_some() {
-            moments.push((digest.trial(position).number, front.clone()));
-        }
-    }
-    moments
+    Ok(moments)
+}
+
+fn distinct(mut points: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    points.sort_by(|a, b| {
+        let orders = a.iter().zip(b).map(|(a, b)| a.total_cmp(b));
+        orders.fold(Ordering::Equal, Ordering::then)
+    });
+    points.dedup();
+    points
 }
 
 #[cfg(test)]
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hypervolume_changes_with_the_front_only() {
+    fn fronts_are_those_of_the_trials_so_far() {
         let points = [[2.0, 2.0], [3.0, 3.0], [2.0, 2.0], [1.0, 2.5], [0.5, 0.5]];
         let trials: Vec<_> =
             (0..).zip(points).map(|(number, point)| trial(number, &point)).collect();
@@ -195,10 +194,13 @@ mod tests {
             StudyReport { name: "", location: "", objectives: &objectives, trials: &trials };
         let digest = Digest::of(&report).unwrap();
         assert_eq!(worst(&digest), [3.0, 3.0]);
-        let moments = moments(&digest);
+        let moments = moments(&digest, 100).unwrap();
         let numbers: Vec<u64> = moments.iter().map(|(number, _)| *number).collect();
-        assert_eq!(numbers, [0, 3, 4]);
-        assert_eq!(moments[1].1, [[2.0, 2.0], [1.0, 2.5]]);
-        assert_eq!(moments[2].1, [[0.5, 0.5]]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4]);
+        assert_eq!((&moments[1].1, &moments[2].1), (&moments[0].1, &moments[0].1));
+        assert_eq!(moments[3].1, [[1.0, 2.5], [2.0, 2.0]]);
+        assert_eq!(moments[4].1, [[0.5, 0.5]]);
+        let thin = super::moments(&digest, 2).unwrap();
+        assert_eq!(thin, [moments[0].clone(), moments[4].clone()]);
     }
 }

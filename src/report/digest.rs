@@ -28,9 +28,9 @@ pub(super) struct Digest<'a> {
 /// A parameter's values in all trials.
 pub(super) struct Column<'a> {
     pub(super) name: &'a str,
-    /// The first domain that a trial has for it.
-    pub(super) domain: &'a Domain,
     pub(super) axis: Axis,
+    /// How many of the complete trials have it.
+    pub(super) complete: usize,
     /// The positions of the trials that have it, in ascending order, with the value's place on the axis.
     values: Vec<(usize, f64)>,
 }
@@ -46,17 +46,15 @@ impl<'a> Digest<'a> {
                 })
         };
         let complete: Vec<usize> = (0..report.trials.len()).filter(comparable).collect();
-        let mut digest = Self {
-            report,
-            complete,
-            best: Vec::new(),
-            ranking: Vec::new(),
-            columns: columns(report.trials),
-        };
-        digest.ranking = digest.complete.clone();
-        let mut ranking = std::mem::take(&mut digest.ranking);
-        ranking.sort_by(|a, b| digest.loss(*a).total_cmp(&digest.loss(*b)));
-        digest.ranking = ranking;
+        let mut columns = columns(report.trials);
+        for column in &mut columns {
+            let values = column.values.iter();
+            column.complete = values.filter(|(at, _)| complete.binary_search(at).is_ok()).count();
+        }
+        let ranking = complete.clone();
+        let mut digest = Self { report, complete, best: Vec::new(), ranking, columns };
+        let losses: Vec<f64> = (0..report.trials.len()).map(|at| digest.loss(at)).collect();
+        digest.ranking.sort_by(|a, b| losses[*a].total_cmp(&losses[*b]));
         digest.best = match report.objectives {
             [] => Vec::new(),
             [_] => digest.ranking.first().copied().into_iter().collect(),
@@ -86,7 +84,7 @@ impl<'a> Digest<'a> {
         self.trial(position).values.as_deref().unwrap_or_default()
     }
 
-    /// The first objective's value of a complete trial, less being better.
+    /// The first objective's value, less being better.
     fn loss(&self, position: usize) -> f64 {
         let value = self.values(position).first().copied().unwrap_or(f64::INFINITY);
         match self.report.objectives.first() {
@@ -108,11 +106,6 @@ impl<'a> Digest<'a> {
 }
 
 impl Column<'_> {
-    /// How many trials have it.
-    pub(super) fn len(&self) -> usize {
-        self.values.len()
-    }
-
     /// The value of a trial, as a number on the axis.
     pub(super) fn get(&self, position: usize) -> Option<f64> {
         let found = self.values.binary_search_by_key(&position, |(trial, _)| *trial).ok()?;
@@ -211,7 +204,7 @@ impl<'a> Open<'a> {
             Domain::Categorical { .. } => Axis::categories(self.labels),
             _ => Axis::range(self.ends.0, self.ends.1, self.log),
         };
-        Column { name: self.name, domain: self.domain, axis, values: self.values }
+        Column { name: self.name, axis, complete: 0, values: self.values }
     }
 }
 
@@ -286,7 +279,7 @@ mod tests {
             vec![parameter("c", choices(&["b"]), 7.0), parameter("x", float(0.0, 1.0), f64::NAN)];
         let columns = columns(&trials);
         let [x, c, other] = columns.as_slice() else { panic!() };
-        assert_eq!((x.len(), x.get(1), x.get(2), x.get(3)), (2, Some(0.5), None, None));
+        assert_eq!([x.get(0), x.get(1), x.get(2), x.get(3)], [Some(1.0), Some(0.5), None, None]);
         assert_eq!((x.axis.fraction(-1.0), x.axis.fraction(1.0)), (0.0, 1.0));
         assert_eq!((c.get(1), c.get(2), c.get(3)), (Some(1.0), Some(2.0), None));
         assert_eq!((other.name, other.get(2), other.axis.cells()), ("x", Some(0.0), Some(1)));

@@ -36,8 +36,10 @@ pub(super) fn section(digest: &Digest<'_>) -> String {
     }
     let failed: usize = reasons.iter().map(|reason| reason.count).sum();
     let mut html = format!(
-        "<h2>Failures</h2>\n<p class=\"soft\">{} for {}.</p>\n<div class=\"card scroll\"><table><thead><tr>\
-         <th class=\"narrow\">trials</th><th class=\"narrow\">first</th><th class=\"name\">reason</th></tr></thead><tbody>\n",
+        "<h2>Failures</h2>\n<p class=\"soft\">{} for {}.</p>\n\
+         <div class=\"card scroll\"><table><thead><tr>\
+         <th class=\"narrow\">trials</th><th class=\"narrow\">first</th>\
+         <th class=\"name\">reason</th></tr></thead><tbody>\n",
         counted(failed, "trial failed", "trials failed"),
         counted(reasons.len(), "reason", "reasons")
     );
@@ -52,7 +54,8 @@ pub(super) fn section(digest: &Digest<'_>) -> String {
         if let Some((trial, stderr)) = &reason.stderr {
             let _ = write!(
                 html,
-                "<details><summary>standard error of trial {trial}</summary><pre>{}</pre></details>",
+                "<details><summary>standard error of trial {trial}</summary>\
+                 <pre>{}</pre></details>",
                 escaped(&tail(stderr))
             );
         }

@@ -15,9 +15,9 @@ const OBJECTIVES: usize = 6;
 
 /// The section.
 pub(super) fn section(digest: &Digest<'_>) -> String {
-    let mut html = "<h2>History</h2>\n<p class=\"soft\">Each point is a trial, the line the best value \
-                    so far. Pruned trials are hollow, at their last intermediate value; red ticks at the \
-                    bottom are trials without a finite value.</p>\n"
+    let mut html = "<h2>History</h2>\n<p class=\"soft\">Each point is a trial, the line the \
+                    best value so far. Pruned trials are hollow, at their last intermediate \
+                    value; red ticks at the bottom are trials without a finite value.</p>\n"
         .to_owned();
     let single = digest.is_single();
     html.push_str(if single { "" } else { "<div class=\"grid\">\n" });

@@ -42,8 +42,10 @@ mod text;
 pub use importance::importances;
 
 use std::fmt::Write;
+use std::path::Path;
 
 use crate::error::Result;
+use crate::persist::write_atomically;
 use crate::storage::StoredTrial;
 use crate::trial::Direction;
 
@@ -99,4 +101,14 @@ pub fn study_html(report: &StudyReport<'_>) -> Result<String> {
     }
     let _ = writeln!(html, "</main></body></html>");
     Ok(html)
+}
+
+/// Writes the report to a file. What was there before is replaced as a whole, so that nobody reads half a
+/// page.
+///
+/// # Errors
+///
+/// As [`study_html`]; [`Error::Io`](crate::Error::Io) where the file cannot be written.
+pub fn write_study(report: &StudyReport<'_>, path: &Path) -> Result<()> {
+    write_atomically(path, study_html(report)?.as_bytes())
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::storage::{StoredTrial, Timestamp, TrialState};
 use crate::trial::Direction;
 
-use super::digest::Digest;
+use super::digest::{Column, Digest};
 use super::text::{NONE, counted, domain, duration, escaped, name, number, shortened, value};
 
 /// Longest name of an objective in a sentence, and longest value in a table, in characters.
@@ -47,7 +47,8 @@ fn result(digest: &Digest<'_>) -> String {
         );
     }
     let mut html = format!(
-        "{} among {} on the Pareto front: no other trial is as good in every objective and better in one.",
+        "{} among {} on the Pareto front: no other trial is as good in every objective and \
+         better in one.",
         match digest.best.len() {
             1 => "<b>1</b> trial".to_owned(),
             count => format!("<b>{count}</b> trials"),
@@ -102,7 +103,7 @@ fn course(digest: &Digest<'_>) -> String {
     if odd > 0 {
         let _ = write!(
             html,
-            " {} without a finite value for each objective and left out of the charts.",
+            " {} without a finite value for each objective and cannot be compared.",
             verb(odd, "complete trial is", "complete trials are")
         );
     }
@@ -171,13 +172,15 @@ fn configuration(digest: &Digest<'_>, best: usize) -> String {
         return html;
     }
     html.push_str(
-        "<div class=\"card scroll\"><table class=\"configuration\"><thead><tr><th class=\"name\">parameter</th>\
+        "<div class=\"card scroll\"><table class=\"configuration\">\
+         <thead><tr><th class=\"name\">parameter</th>\
          <th class=\"name\">value</th><th class=\"name\">searched</th></tr></thead><tbody>\n",
     );
     for (parameter, stored) in &trial.parameters {
         let _ = writeln!(
             html,
-            "<tr><td class=\"name\">{}</td><td class=\"name best\">{}</td><td class=\"name soft\">{}</td></tr>",
+            "<tr><td class=\"name\">{}</td><td class=\"name best\">{}</td>\
+             <td class=\"name soft\">{}</td></tr>",
             name(parameter, 200),
             escaped(&shortened(&value(stored), WHOLE)),
             escaped(&domain(&stored.domain)),
@@ -188,9 +191,7 @@ fn configuration(digest: &Digest<'_>, best: usize) -> String {
 }
 
 fn front_table(digest: &Digest<'_>, front: &[usize]) -> String {
-    let used = |column: &&super::digest::Column<'_>| {
-        front.iter().any(|position| column.get(*position).is_some())
-    };
+    let used = |column: &&Column<'_>| front.iter().any(|position| column.get(*position).is_some());
     let columns: Vec<_> = digest.columns.iter().filter(used).take(PARAMETERS).collect();
     let mut html = "<h2>Pareto front</h2>\n<p class=\"soft\">The best compromises".to_owned();
     if let Some((objective, _)) = digest.report.objectives.first() {

@@ -29,10 +29,8 @@ const SIDE: f64 = 64.0;
 
 /// The section.
 pub(super) fn section(digest: &Digest<'_>) -> String {
-    let used = |column: &&Column<'_>| {
-        digest.complete.iter().any(|position| column.get(*position).is_some())
-    };
-    let all: Vec<&Column<'_>> = digest.columns.iter().filter(used).collect();
+    let all: Vec<&Column<'_>> =
+        digest.columns.iter().filter(|column| column.complete > 0).collect();
     if all.is_empty() || digest.complete.len() < 2 {
         return String::new();
     }
@@ -157,7 +155,8 @@ impl Parallel<'_> {
             let class = if index < self.columns.len() { "axis" } else { "axis objective" };
             let _ = write!(
                 body,
-                "<path class=\"bar\" d=\"M{at} {}V{}\"/><text class=\"{class}\" x=\"{at}\" y=\"{y}\" \
+                "<path class=\"bar\" d=\"M{at} {}V{}\"/>\
+                 <text class=\"{class}\" x=\"{at}\" y=\"{y}\" \
                  text-anchor=\"middle\">{}</text>",
                 short(TOP),
                 short(BOTTOM),
@@ -176,7 +175,8 @@ impl Parallel<'_> {
         if incomplete {
             let _ = write!(
                 body,
-                "<path class=\"lane\" d=\"M{} {y}H{}\"/><text class=\"halo\" x=\"4\" y=\"{}\">inactive</text>",
+                "<path class=\"lane\" d=\"M{} {y}H{}\"/>\
+                 <text class=\"halo\" x=\"4\" y=\"{}\">inactive</text>",
                 short(self.x(0)),
                 short(self.x(self.columns.len() - 1)),
                 short(INACTIVE + 18.0),

@@ -20,19 +20,17 @@ pub(super) fn section(digest: &Digest<'_>) -> String {
     let Some((objective, direction)) = digest.report.objectives.first() else {
         return String::new();
     };
-    let columns: Vec<&Column<'_>> = digest
-        .columns
-        .iter()
-        .filter(|column| digest.complete.iter().any(|position| column.get(*position).is_some()))
-        .collect();
+    let columns: Vec<&Column<'_>> =
+        digest.columns.iter().filter(|column| column.complete > 0).collect();
     if columns.is_empty() {
         return String::new();
     }
     let values = digest.complete.iter().map(|position| digest.values(*position)[0]);
     let (y, beyond) = Axis::of_values(values, *direction);
     let mut html = format!(
-        "<h2>Parameter by parameter</h2>\n<p class=\"soft\">{} of the complete trials over each \
-         parameter, from <span class=\"ramp\"></span> early to late trials; the ring is the best{}.",
+        "<h2>Parameter by parameter</h2>\n<p class=\"soft\">The complete trials by <b>{}</b> \
+         over each parameter, from <span class=\"ramp\"></span> early to late trials; \
+         the ring is the best{}.",
         name(objective, 60),
         if digest.is_single() { "" } else { " in this objective" }
     );

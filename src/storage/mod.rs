@@ -10,10 +10,14 @@
 //! storage therefore sees, at each change, what it saw when the change was new: that is why it resumes
 //! bit for bit.
 
+#[cfg(feature = "optuna-grpc")]
+mod grpc;
 mod journal;
 mod timestamp;
 mod trial;
 
+#[cfg(feature = "optuna-grpc")]
+pub use grpc::GrpcProxy;
 pub use journal::{Journal, JournalOptions, Repair, Unreadable};
 pub use trial::{Owner, StoredParameter, StoredTrial, Timestamp, TrialState};
 
@@ -131,7 +135,7 @@ pub trait Storage: Send {
 
     /// Binds the handle to a study, which is created where it is missing: `directions` are then its
     /// objectives. Where it exists, `directions` must be its own; `None` takes them as they are. All
-    /// further methods speak of this study. Called once.
+    /// further methods speak of this study. Bound again, the handle begins anew.
     ///
     /// # Errors
     ///

@@ -25,6 +25,16 @@ impl Timestamp {
         (utc.year() >= 1).then(|| utc.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string())
     }
 
+    /// The moment in local time, as Optuna's storage proxy takes it: `2026-11-23 10:00:00.000000`. `None`
+    /// where [`Timestamp::to_iso`] has none.
+    #[cfg(feature = "optuna-grpc")]
+    pub(super) fn to_local(self) -> Option<String> {
+        self.to_iso()?;
+        let moment = jiff::Timestamp::from_microsecond(self.0).ok()?;
+        let local = TimeZone::system().to_datetime(moment);
+        Some(local.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string())
+    }
+
     /// Reads ISO 8601: with an offset or `Z`, or without, which means local time (Optuna 4 writes
     /// that). Digits below the microsecond are cut off. `None` for anything else.
     ///

@@ -34,7 +34,7 @@ struct Attributes {
 }
 
 /// The text of a domain in the long form, which every reader knows.
-pub(super) fn to_text(domain: &Domain) -> String {
+pub(in crate::storage) fn to_text(domain: &Domain) -> String {
     match domain {
         Domain::Float { low, high, log, step } => json!({
             "name": "FloatDistribution",
@@ -54,7 +54,7 @@ pub(super) fn to_text(domain: &Domain) -> String {
 
 /// Reads a domain in the long form or the short one. Choices that are lists or objects become their
 /// JSON text: a [`Choice`] is a scalar.
-pub(super) fn parse(text: &str) -> Result<Domain, String> {
+pub(in crate::storage) fn parse(text: &str) -> Result<Domain, String> {
     let text = match quote_non_finite(text, MARK) {
         Some(quoted) => Cow::Owned(quoted),
         None => Cow::Borrowed(text),

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::lock::Lock;
 use crate::error::{Error, Result};
@@ -27,10 +27,6 @@ impl Log {
     /// The beginning of the file.
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, offset: 0, lines: 0, anchor: Vec::new(), torn: 0 }
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Reads on. Every line that is complete is handed to `record` with its number, without its end;

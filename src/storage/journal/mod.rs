@@ -9,7 +9,7 @@
 //! trial of a dead one by the system attribute `hyperq:owner`, its new owner. What has no place in the
 //! format lies in the directory `<path>.hyperq`.
 
-mod distribution;
+pub(super) mod distribution;
 mod lock;
 mod log;
 mod record;
