@@ -308,6 +308,8 @@ fn a_study_in_a_journal_goes_on_in_every_byte_with_its_snapshot_and_without() {
                 .seed(5)
                 .budget(40)
                 .storage(Journal::open(&path).unwrap())
+                // What is pending at a cut is told after it, not evaluated again.
+                .held()
                 .build()
                 .unwrap()
         };
