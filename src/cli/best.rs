@@ -60,7 +60,7 @@ impl Best {
             return "no trial is complete\n".to_owned();
         }
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::NOTHING);
         let [trial] = self.trials.as_slice() else { return self.front(table) };
         table.set_header(vec!["best trial".to_owned(), trial.number.to_string()]);
         for (name, value) in self.objectives.iter().zip(trial.values.iter().flatten()) {

@@ -10,6 +10,7 @@ use hyperq::trial::{Outcome, TrialId};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::progress::left;
+use super::trials::decimal;
 
 /// Failures that are told one by one; a program that always fails says the same each time.
 const FAILURES_TOLD: usize = 5;
@@ -94,7 +95,8 @@ impl TrialProgress {
             .count();
         let mut message = match study.best() {
             Some(best) => {
-                format!("best {} in trial {}", study.value(best).unwrap_or(f64::NAN), best.id)
+                let value = study.value(best).map(decimal).unwrap_or_default();
+                format!("best {value} in trial {}", best.id)
             }
             None if study.directions().len() > 1 => {
                 format!("{} best compromises", study.pareto_front().len())

@@ -41,7 +41,7 @@ impl Trials {
             Format::Table => {
                 let (header, rows) = rows(stored.trials(), &objectives, decimal);
                 let mut table = Table::new();
-                table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+                table.load_style(presets::NOTHING).set_header(header);
                 table.add_rows(rows);
                 format!("{table}\n")
             }
