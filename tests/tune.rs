@@ -104,6 +104,13 @@ fn a_program_is_tuned_and_the_best_is_a_table_and_json() {
     let csv = place.ok(&["trials", "--study", "s.log", "--format", "csv"]);
     assert!(csv.starts_with("trial,state,error,") && csv.lines().count() == 13, "{csv}");
     assert!(place.ok(&["trials", "--study", "s.log"]).contains("complete"));
+    let report = place.ok(&["report", "--study", "s.log"]);
+    assert_eq!(report, "report: quadratic.html\n");
+    let page = fs::read_to_string(place.path("quadratic.html")).unwrap();
+    assert!(
+        page.contains("</html>") && page.contains("12 are complete")
+            || page.contains("12 complete")
+    );
 }
 
 #[test]

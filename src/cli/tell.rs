@@ -1,7 +1,7 @@
 //! `hyperq tell`.
 
 use clap::Args;
-use hyperq::storage::{Storage, TrialState, Write};
+use hyperq::storage::{REASON, Storage, TrialState, Write};
 
 use super::storage::{Stored, StudyOptions};
 use super::{Failure, print};
@@ -55,7 +55,7 @@ impl Tell {
         let mut writes = Vec::new();
         let (state, values) = match (&reason, self.pruned) {
             (Some(reason), _) => {
-                let key = "failure".to_owned();
+                let key = REASON.to_owned();
                 writes.push(Write::UserAttribute { trial, key, value: reason.clone().into() });
                 (TrialState::Failed, None)
             }

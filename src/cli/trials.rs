@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
-use hyperq::storage::{StoredTrial, Timestamp, TrialState};
+use hyperq::storage::{REASON, StoredTrial, Timestamp, TrialState};
 use serde_json::{Map, Value as Json, json};
 
 use super::storage::{Stored, StudyOptions};
@@ -127,7 +127,7 @@ fn rows(
         .into_iter()
         .chain(objectives.iter().map(String::as_str))
         .chain(names.iter().copied())
-        .chain(["failure"])
+        .chain([REASON])
         .map(str::to_owned)
         .collect();
     let rows = trials
@@ -150,7 +150,7 @@ fn rows(
                     },
                 }
             }));
-            let failure = trial.user_attributes.get("failure").and_then(Json::as_str);
+            let failure = trial.user_attributes.get(REASON).and_then(Json::as_str);
             let failed = trial.state == TrialState::Failed;
             row.push(if failed { failure.unwrap_or_default().to_owned() } else { String::new() });
             row

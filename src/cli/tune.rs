@@ -10,7 +10,7 @@ use hyperq::command::{CommandTemplate, Decision, Ending, Limits, Report};
 use hyperq::experiment::config::Config;
 use hyperq::prune::PrunerConfig;
 use hyperq::space::SpaceDocument;
-use hyperq::storage::{Storage, TrialState};
+use hyperq::storage::{STDERR, Storage, TrialState};
 use hyperq::strategy::Strategy;
 use hyperq::study::{Evaluated, Stop, Study, Suggestion};
 use hyperq::trial::Direction;
@@ -335,7 +335,7 @@ impl Desk<'_> {
             study.annotate(id, &key, value).map_err(Failure::failed)?;
         }
         if matches!(evaluated, Evaluated::Failed(_)) && !run.errors.is_empty() {
-            study.annotate(id, "stderr", run.errors.into()).map_err(Failure::failed)?;
+            study.annotate(id, STDERR, run.errors.into()).map_err(Failure::failed)?;
         }
         study.finish(id, evaluated).map_err(Failure::failed)?;
         if study.record(id).is_some_and(|record| record.state == TrialState::Failed) {

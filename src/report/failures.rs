@@ -3,14 +3,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use crate::storage::{StoredTrial, TrialState};
+use crate::storage::{REASON, STDERR, StoredTrial, TrialState};
 
 use super::digest::Digest;
 use super::text::{counted, escaped, json, shortened};
 
-/// The attributes that workers write about a failed trial.
-const REASON: &str = "failure";
-const STDERR: &str = "stderr";
 /// At most this many reasons have a row.
 const ROWS: usize = 30;
 /// Longest reason, in characters.

@@ -28,6 +28,11 @@ use serde_json::Value as Json;
 use crate::error::Result;
 use crate::trial::Direction;
 
+/// The user attribute of a trial that says why it failed.
+pub const REASON: &str = "failure";
+/// The user attribute of a failed trial that holds the end of its program's standard error.
+pub const STDERR: &str = "stderr";
+
 /// What changed in a study, in the order in which the storage holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {

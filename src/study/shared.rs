@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::persist::Snapshot;
 use crate::space::{Configuration, SearchSpace, Value};
 use crate::storage::{
-    Change, NewTrial, Owner, Position, Storage, StoredParameter, StoredTrial, Timestamp,
+    Change, NewTrial, Owner, Position, REASON, Storage, StoredParameter, StoredTrial, Timestamp,
     TrialState, Write,
 };
 use crate::streams::fnv1a;
@@ -25,8 +25,6 @@ use crate::trial::{Direction, PendingTrial, TrialId};
 
 /// The attribute of the study that holds its space.
 pub(crate) const SPACE: &str = "hyperq:space";
-/// The attribute of a trial that says why it failed.
-pub(crate) const REASON: &str = "failure";
 /// The attribute of a trial that counts the workers that died over it.
 const DEATHS: &str = "hyperq:deaths";
 /// A trial over which this many workers died is not evaluated again.
