@@ -59,9 +59,17 @@ impl Streams {
 
 /// The 64-bit Fowler-Noll-Vo hash (variant 1a), stable across platforms and releases.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    fnv1a_further(FNV1A_OF_NOTHING, bytes)
+}
+
+/// The hash of no bytes.
+pub(crate) const FNV1A_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// The hash of what `hash` is of, followed by more bytes.
+pub(crate) fn fnv1a_further(hash: u64, bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -84,5 +92,6 @@ mod tests {
         assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+        assert_eq!(fnv1a_further(fnv1a(b"foo"), b"bar"), fnv1a(b"foobar"));
     }
 }

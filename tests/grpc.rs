@@ -62,9 +62,10 @@ impl Server {
 
     fn read(&self, study: &str) -> Vec<Json> {
         let output =
-            script(&self.python, "database_read.py").args([&self.url, study]).output().unwrap();
+            script(&self.python, "study_read.py").args([&self.url, study]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let study: Json = serde_json::from_slice(&output.stdout).unwrap();
+        study["trials"].as_array().unwrap().clone()
     }
 }
 

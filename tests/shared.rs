@@ -521,7 +521,7 @@ fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
     study.optimize(3, |trial| objective(trial)).unwrap();
     assert_eq!(study.history().len(), before + 3);
     if let Some(python) = python() {
-        let seen = run_python(&python, "journal_read.py", &[path.to_str().unwrap(), "hyperq"]);
+        let seen = run_python(&python, "study_read.py", &[path.to_str().unwrap(), "hyperq"]);
         let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
         let trials = seen["trials"].as_array().unwrap();
         let complete = trials.iter().filter(|trial| trial["state"] == "COMPLETE").count();
@@ -578,7 +578,7 @@ fn two_rust_and_two_python_workers_share_a_study_and_lose_nothing() {
     let journal = stored(&path, "hyperq");
     assert_eq!(journal.trials().len(), 240);
     assert!(journal.trials().iter().all(|trial| trial.state == TrialState::Complete));
-    let seen = run_python(&python, "journal_read.py", &[name, "hyperq"]);
+    let seen = run_python(&python, "study_read.py", &[name, "hyperq"]);
     let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
     let numbers: Vec<u64> =
         seen["trials"].as_array().unwrap().iter().map(|t| t["number"].as_u64().unwrap()).collect();

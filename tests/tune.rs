@@ -374,7 +374,7 @@ fn optuna_reads_what_tune_writes_and_its_dashboard_shows_it() {
     let more = ["--trials", "30", "--strategy", "random", "--pruner", "median"];
     assert!(place.tune(&more, program).status.success());
     let ours = place.trials();
-    let theirs = script("journal_read.py", "quadratic");
+    let theirs = script("study_read.py", "quadratic");
     let theirs = theirs["trials"].as_array().unwrap();
     assert_eq!(theirs.len(), ours.len());
     let mut states = std::collections::BTreeSet::new();
@@ -404,7 +404,7 @@ fn optuna_reads_what_tune_writes_and_its_dashboard_shows_it() {
         r#"awk -v x="$1" 'BEGIN { print (x - 1) ^ 2, x }'"#,
     );
     assert!(both.status.success(), "{}", text(&both.stderr));
-    let theirs = script("journal_read.py", "two");
+    let theirs = script("study_read.py", "two");
     assert_eq!(theirs["directions"], serde_json::json!(["MINIMIZE", "MAXIMIZE"]));
     let ours: Vec<Value> = serde_json::from_str(
         &place.ok(&["trials", "--study", "s.log", "--name", "two", "--format", "json"]),

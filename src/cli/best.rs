@@ -1,10 +1,11 @@
 //! `hyperq best`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use hyperq::storage::StoredTrial;
 use serde_json::{Map, Value as Json, json};
 
+use super::compare::Format;
 use super::storage::{Stored, StudyOptions};
 use super::trials::{decimal, parameters};
 use super::{Failure, print};
@@ -17,12 +18,6 @@ pub struct BestCommand {
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 impl BestCommand {

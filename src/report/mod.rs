@@ -50,7 +50,9 @@ use crate::storage::StoredTrial;
 use crate::trial::Direction;
 
 use digest::Digest;
-use text::{escaped, name, shortened};
+use text::{escaped, name};
+
+pub(crate) use text::shortened;
 
 const STYLE: &str = include_str!("../experiment/report/style.css");
 const STUDY_STYLE: &str = include_str!("study.css");

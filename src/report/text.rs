@@ -26,7 +26,7 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// At most `longest` characters, the middle left out: names differ at their ends.
-pub(super) fn shortened(name: &str, longest: usize) -> String {
+pub(crate) fn shortened(name: &str, longest: usize) -> String {
     let count = name.chars().count();
     if count <= longest {
         return name.to_owned();

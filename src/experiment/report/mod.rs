@@ -8,6 +8,7 @@ use std::fmt::Write;
 use rayon::prelude::*;
 
 use crate::error::Result;
+use crate::report::shortened;
 use crate::streams::Streams;
 use crate::trial::Direction;
 
@@ -736,18 +737,6 @@ fn time(micros: f64) -> String {
         m if m < 60e6 => format!("{:.1} s", m / 1e6),
         m => format!("{:.1} min", m / 60e6),
     }
-}
-
-/// A name of at most `longest` characters, the middle left out: names differ at their ends.
-fn shortened(name: &str, longest: usize) -> String {
-    let count = name.chars().count();
-    if count <= longest {
-        return name.to_owned();
-    }
-    let kept = longest - 1;
-    let front: String = name.chars().take(kept.div_ceil(2)).collect();
-    let back: String = name.chars().skip(count - kept / 2).collect();
-    format!("{front}…{back}")
 }
 
 fn escaped(text: &str) -> String {

@@ -34,6 +34,7 @@ use self::state::{Applied, Effect, Replay};
 use self::view::View;
 use super::{Change, NewTrial, Owner, Position, Storage, StoredTrial, TrialState, Write};
 use crate::error::{Error, Result};
+use crate::streams::{FNV1A_OF_NOTHING, fnv1a_further};
 use crate::trial::Direction;
 
 /// How a journal is shared.
@@ -97,16 +98,6 @@ struct Bound {
     settled: bool,
 }
 
-/// The fingerprint of no changes: the basis of the 64-bit Fowler-Noll-Vo hash.
-const NO_CHANGES: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// The hash (variant 1a) of more bytes.
-fn fnv1a_further(hash: u64, bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
 impl Journal {
     /// Opens a journal, which is created where it is missing; its directory must exist.
     ///
@@ -149,18 +140,18 @@ impl Journal {
             replay: Replay::default(),
             bound: None,
             queue: VecDeque::new(),
-            fingerprint: NO_CHANGES,
+            fingerprint: FNV1A_OF_NOTHING,
             view: View::default(),
-            position: Position { changes: 0, fingerprint: NO_CHANGES },
+            position: Position { changes: 0, fingerprint: FNV1A_OF_NOTHING },
             path,
         })
     }
 
     fn forget_changes(&mut self) {
         self.queue.clear();
-        self.fingerprint = NO_CHANGES;
+        self.fingerprint = FNV1A_OF_NOTHING;
         self.view = View::default();
-        self.position = Position { changes: 0, fingerprint: NO_CHANGES };
+        self.position = Position { changes: 0, fingerprint: FNV1A_OF_NOTHING };
     }
 
     /// Reads to the end of the file.

@@ -1,4 +1,7 @@
-"""Prints as JSON all that Optuna sees of a study in a journal: journal_read.py FILE STUDY"""
+"""Prints as JSON all that Optuna sees of a study: study_read.py STORAGE STUDY
+
+STORAGE is a journal file or the URL of a database.
+"""
 
 import json
 import sys
@@ -10,8 +13,8 @@ from optuna.storages.journal import JournalFileBackend
 
 
 def main() -> None:
-    file, name = sys.argv[1:]
-    storage = JournalStorage(JournalFileBackend(file))
+    place, name = sys.argv[1:]
+    storage = place if "://" in place else JournalStorage(JournalFileBackend(place))
     study = optuna.load_study(study_name=name, storage=storage)
     trials = [
         {
