@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::worker::{self, Worker};
-use super::{Evaluated, Record, Study, Suggestion, checkpoint};
+use super::{Record, Study, Suggestion, checkpoint};
 use crate::error::{Error, Result};
 use crate::persist::Snapshot;
 use crate::space::{Configuration, SearchSpace, Value};
@@ -437,10 +437,8 @@ impl Study {
         let Some(shared) = &mut self.shared else { return self.ask() };
         let number = shared.storage.create(NewTrial::Running)?;
         if let Err(error) = self.drain() {
-            let failed = Evaluated::Failed(error.to_string());
-            let ending = Record::new(TrialState::Running).ending(failed, self.directions.len());
             // The optimizer's error is what the caller must see.
-            let _ = self.finish_shared(TrialId(number), ending);
+            let _ = self.give_up(number, error.to_string());
             return Err(error);
         }
         self.begin(number)?.ok_or_else(|| Error::Trial {
@@ -468,9 +466,7 @@ impl Study {
             }])?;
             self.drain()?;
             if deaths >= MOST_DEATHS {
-                let failed = Evaluated::Failed(format!("{deaths} workers died over it"));
-                let ending = self.records[number as usize].ending(failed, self.directions.len());
-                self.finish_shared(TrialId(number), ending)?;
+                self.give_up(number, format!("{deaths} workers died over it"))?;
                 continue;
             }
             if let Some(suggestion) = self.begin(number)? {
@@ -489,9 +485,7 @@ impl Study {
         }
         let Some(shared) = &mut self.shared else { return Ok(None) };
         let Some(configuration) = shared.proposals.get(&number).cloned() else {
-            let failed = Evaluated::Failed("its values are not of the study's space".to_owned());
-            let ending = self.records[number as usize].ending(failed, self.directions.len());
-            self.finish_shared(id, ending)?;
+            self.give_up(number, "its values are not of the study's space".to_owned())?;
             return Ok(None);
         };
         let writes: Vec<Write> = parameters_of(&configuration)
@@ -500,6 +494,11 @@ impl Study {
         shared.storage.write(&writes)?;
         self.drain()?;
         Ok(Some(Suggestion { id, configuration }))
+    }
+
+    /// Fails a trial of this worker's that has no evaluation.
+    fn give_up(&mut self, number: u64, reason: String) -> Result<()> {
+        self.finish_shared(TrialId(number), (TrialState::Failed, Vec::new(), Some(reason)))
     }
 
     pub(super) fn finish_shared(
