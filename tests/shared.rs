@@ -237,6 +237,27 @@ fn a_trial_whose_worker_died_before_its_parameters_is_completed() {
     assert_eq!(study.ask().unwrap().id, TrialId(4));
 }
 
+#[test]
+fn a_trial_that_was_put_back_to_wait_is_evaluated_by_the_next_worker() {
+    let (_directory, path) = log();
+    let mut study = builder(&path).build().unwrap();
+    let asked = study.ask().unwrap();
+    // As a Python worker or a script does it: state 4 is waiting.
+    let line =
+        r#"{"op_code": 6, "worker_id": "python", "trial_id": 0, "state": 4, "values": null}"#;
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    writeln!(file, "{line}").unwrap();
+    study.sync().unwrap();
+    assert_eq!(study.record(asked.id).unwrap().state, TrialState::Waiting);
+    assert!(study.pending().is_empty());
+    let mut other = builder(&path).build().unwrap();
+    let taken = other.ask().unwrap();
+    assert_eq!((taken.id, &taken.configuration), (asked.id, &asked.configuration));
+    other.tell(taken.id, 0.5).unwrap();
+    study.sync().unwrap();
+    assert_eq!((study.history().len(), study.ask().unwrap().id), (1, TrialId(1)));
+}
+
 // ---- Several workers ----------------------------------------------------------------------------------
 
 #[test]

@@ -13,6 +13,7 @@
 #[cfg(feature = "optuna-grpc")]
 mod grpc;
 mod journal;
+mod rules;
 mod timestamp;
 mod trial;
 

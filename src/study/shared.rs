@@ -342,9 +342,18 @@ impl Study {
                 Ok(())
             }
             Change::Claimed(number) => {
+                let state = shared.trial(number).state;
+                self.records[number as usize].state = state;
+                if state == TrialState::Waiting {
+                    // Somebody put it back: it is whoever asks next's.
+                    shared.running.remove(&number);
+                    shared.proposals.remove(&number);
+                    shared.waiting.insert(number);
+                    self.pending.retain(|trial| trial.id != TrialId(number));
+                    return Ok(());
+                }
                 shared.waiting.remove(&number);
                 shared.running.insert(number);
-                self.records[number as usize].state = TrialState::Running;
                 self.read_parameters(number);
                 self.complete_claimed(number)
             }

@@ -2,12 +2,12 @@
 
 import sys
 
-from optuna.storages import RDBStorage, run_grpc_proxy_server
+from optuna.storages import get_storage, run_grpc_proxy_server
 
 
 def main() -> None:
     url, port = sys.argv[1:]
-    run_grpc_proxy_server(RDBStorage(url), host="127.0.0.1", port=int(port))
+    run_grpc_proxy_server(get_storage(url), host="127.0.0.1", port=int(port))
 
 
 if __name__ == "__main__":

@@ -5,23 +5,32 @@
 //! therefore shared and lost by no crash, but it does not resume bit for bit: each process begins an agent of its
 //! own, which is told all finished trials. Nor does the proxy take signs of life, so that the trial of a killed worker
 //! stays running until somebody ends it (`hyperq tell --failed`).
+//!
+//! Each write is a call. What can be known to be refused is refused before the first one; where the connection is
+//! lost among several, those before it are written.
+//!
+//! Whether a claim was the first is the database's word. SQLite has no locks on rows: workers that claim one trial
+//! within milliseconds may all be told so.
 
 mod client;
 mod messages;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 use tonic::Code;
 
-use self::client::{Client, Repeat};
-use super::journal::distribution;
+use self::client::{Client, Refusal, Repeat};
+use super::journal::{distribution, record};
+use super::rules::Rules;
 use super::{
     Change, NewTrial, Owner, Position, Storage, StoredParameter, StoredTrial, Timestamp,
     TrialState, Write,
 };
 use crate::error::{Error, Result};
+use crate::space::Domain;
 use crate::trial::Direction;
 
 /// The system attribute of a trial that names its owner.
@@ -59,11 +68,16 @@ pub struct GrpcProxy {
     owner: Owner,
     study: Option<Bound>,
     attributes: Map<String, Json>,
-    /// By number, as of the last reading.
+    /// By number, as of the changes handed out.
     trials: Vec<StoredTrial>,
-    /// The proxy's own numbers of the trials.
+    /// The changes that were read and not handed out, each with its trial as of then.
+    queue: VecDeque<(Change, Option<StoredTrial>)>,
+    /// The proxy's own numbers of all trials that were read.
     ids: Vec<i64>,
-    queue: VecDeque<Change>,
+    /// Those of them that were not finished, as they were read.
+    open: BTreeMap<u64, StoredTrial>,
+    /// The first domain that each parameter had in the study.
+    domains: HashMap<String, Domain>,
 }
 
 #[derive(Debug)]
@@ -86,9 +100,18 @@ impl GrpcProxy {
             study: None,
             attributes: Map::new(),
             trials: Vec::new(),
-            ids: Vec::new(),
             queue: VecDeque::new(),
+            ids: Vec::new(),
+            open: BTreeMap::new(),
+            domains: HashMap::new(),
         })
+    }
+
+    /// Lets each call take at most this long, instead of 30 s. A call that the proxy heard may have been
+    /// done nevertheless.
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.client.deadline = deadline;
+        self
     }
 
     fn call<Q, A>(&self, method: &'static str, request: &Q, repeat: Repeat) -> Result<A>
@@ -96,7 +119,8 @@ impl GrpcProxy {
         Q: prost::Message + Clone + 'static,
         A: prost::Message + Default + 'static,
     {
-        self.client.call(method, request, repeat).map_err(|s| self.client.error(method, &s))
+        let called = self.client.call(method, request, repeat);
+        called.map_err(|refusal| self.client.error(method, &refusal.status))
     }
 
     /// A call about a trial: that it is finished, or was never there, is the caller's error.
@@ -105,13 +129,16 @@ impl GrpcProxy {
         Q: prost::Message + Clone + 'static,
         A: prost::Message + Default + 'static,
     {
-        self.client.call(method, request, Repeat::Unsafe).map_err(|status| match status.code() {
-            Code::FailedPrecondition => {
-                Error::Trial { id: trial, rule: "is finished already".to_owned() }
-            }
-            Code::NotFound => Error::Trial { id: trial, rule: "is unknown".to_owned() },
-            _ => self.client.error(method, &status),
-        })
+        let called = self.client.call(method, request, Repeat::Safe);
+        called.map_err(|refusal| self.refused(trial, method, &refusal))
+    }
+
+    fn refused(&self, trial: u64, method: &'static str, refusal: &Refusal) -> Error {
+        match refusal.status.code() {
+            Code::FailedPrecondition => finished_already(trial),
+            Code::NotFound => unknown(trial),
+            _ => self.client.error(method, &refusal.status),
+        }
     }
 
     fn bound(&self) -> Result<&Bound> {
@@ -122,30 +149,73 @@ impl GrpcProxy {
 
     fn id(&self, trial: u64) -> Result<i64> {
         let id = usize::try_from(trial).ok().and_then(|number| self.ids.get(number));
-        id.copied().ok_or_else(|| Error::Trial { id: trial, rule: "is unknown".to_owned() })
+        id.copied().ok_or_else(|| unknown(trial))
+    }
+
+    fn rules(&self) -> Result<Rules> {
+        let study = self.bound()?;
+        let at = format!("{}: study `{}`", self.client.address, study.name);
+        Ok(Rules { at, objectives: study.directions.len() })
+    }
+
+    /// Refuses what cannot be written, as far as that is known here.
+    fn check(&self, writes: &[Write]) -> Result<()> {
+        let rules = self.rules()?;
+        let mut finished = HashSet::new();
+        let mut domains: HashMap<&str, &Domain> = HashMap::new();
+        for write in writes {
+            let number = write.trial();
+            self.id(number)?;
+            if !self.open.contains_key(&number) || finished.contains(&number) {
+                return Err(finished_already(number));
+            }
+            match write {
+                Write::Parameter { name, parameter, .. } => {
+                    rules.parameter(number, name, parameter)?;
+                    let old = self.domains.get(name).unwrap_or(&parameter.domain);
+                    let old = *domains.entry(name).or_insert(old);
+                    rules.compatible(number, name, old, &parameter.domain)?;
+                }
+                Write::Report { step, value, .. } => {
+                    rules.finite(number, &format!("the value of step {step}"), *value)?;
+                }
+                Write::UserAttribute { .. } | Write::SystemAttribute { .. } => {}
+                Write::Finish { state, values, .. } => {
+                    rules.end(number, *state, values.as_deref())?;
+                    finished.insert(number);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn find(&self, study: &str) -> Result<Option<i64>> {
         let name = messages::StudyName { study_name: study.to_owned() };
         match self.client.call::<_, messages::StudyId>(STUDY_ID, &name, Repeat::Safe) {
             Ok(found) => Ok(Some(found.study_id)),
-            Err(status) if status.code() == Code::NotFound => Ok(None),
-            Err(status) => Err(self.client.error(STUDY_ID, &status)),
+            Err(refusal) if refusal.status.code() == Code::NotFound => Ok(None),
+            Err(refusal) => Err(self.client.error(STUDY_ID, &refusal.status)),
         }
     }
 
     fn create_study(&self, study: &str, directions: &[Direction]) -> Result<i64> {
         let request = messages::CreateStudy {
-            directions: directions.iter().map(|direction| *direction as i32).collect(),
+            directions: directions
+                .iter()
+                .map(|direction| match direction {
+                    Direction::Minimize => messages::StudyDirection::Minimize as i32,
+                    Direction::Maximize => messages::StudyDirection::Maximize as i32,
+                })
+                .collect(),
             study_name: study.to_owned(),
         };
-        match self.client.call::<_, messages::StudyId>(CREATE_STUDY, &request, Repeat::Unsafe) {
+        match self.client.call::<_, messages::StudyId>(CREATE_STUDY, &request, Repeat::Safe) {
             Ok(created) => Ok(created.study_id),
             // Another worker was faster.
-            Err(status) if status.code() == Code::AlreadyExists => {
-                self.find(study)?.ok_or_else(|| self.client.error(CREATE_STUDY, &status))
+            Err(refusal) if refusal.status.code() == Code::AlreadyExists => {
+                self.find(study)?.ok_or_else(|| self.client.error(CREATE_STUDY, &refusal.status))
             }
-            Err(status) => Err(self.client.error(CREATE_STUDY, &status)),
+            Err(refusal) => Err(self.client.error(CREATE_STUDY, &refusal.status)),
         }
     }
 
@@ -162,97 +232,128 @@ impl GrpcProxy {
     }
 
     fn write_one(&self, write: &Write) -> Result<()> {
-        let finite = |what: &str, value: f64| {
-            if value.is_finite() {
-                return Ok(());
-            }
-            Err(Error::storage(&self.client.address, format!("{what} must be finite"), value))
-        };
+        let trial = write.trial();
+        let trial_id = self.id(trial)?;
         match write {
-            Write::Parameter { trial, name, parameter } => {
-                finite(&format!("parameter `{name}`"), parameter.internal)?;
+            Write::Parameter { name, parameter, .. } => {
                 let request = messages::Parameter {
-                    trial_id: self.id(*trial)?,
+                    trial_id,
                     name: name.clone(),
                     internal: parameter.internal,
                     distribution: distribution::to_text(&parameter.domain),
                 };
-                self.call_on::<_, messages::Empty>(*trial, SET_PARAMETER, &request)?;
+                self.call_on::<_, messages::Empty>(trial, SET_PARAMETER, &request)?;
             }
-            Write::Report { trial, step, value } => {
-                finite("an intermediate value", *value)?;
-                let trial_id = self.id(*trial)?;
+            Write::Report { step, value, .. } => {
                 let request = messages::Intermediate { trial_id, step: *step, value: *value };
-                self.call_on::<_, messages::Empty>(*trial, SET_INTERMEDIATE, &request)?;
+                self.call_on::<_, messages::Empty>(trial, SET_INTERMEDIATE, &request)?;
             }
-            Write::UserAttribute { trial, key, value } => {
-                self.set_trial_attribute(*trial, SET_USER_ATTRIBUTE, key, value)?;
+            Write::UserAttribute { key, value, .. } => {
+                self.set_trial_attribute(trial, SET_USER_ATTRIBUTE, key, value)?;
             }
-            Write::SystemAttribute { trial, key, value } => {
-                self.set_trial_attribute(*trial, SET_SYSTEM_ATTRIBUTE, key, value)?;
+            Write::SystemAttribute { key, value, .. } => {
+                self.set_trial_attribute(trial, SET_SYSTEM_ATTRIBUTE, key, value)?;
             }
-            Write::Finish { trial, state, values } => {
-                let values = values.clone().unwrap_or_default();
-                values.iter().try_for_each(|value| finite("a value", *value))?;
-                let trial_id = self.id(*trial)?;
-                let request = messages::StateValues { trial_id, state: *state as i32, values };
-                self.call_on::<_, messages::Updated>(*trial, SET_STATE, &request)?;
+            Write::Finish { state, values, .. } => {
+                self.finish(trial, *state, values.as_deref().unwrap_or_default())?;
             }
         }
         Ok(())
     }
 
-    /// Takes in what the proxy says of a trial; `true` where that finished it.
-    fn update(&mut self, message: &messages::Trial) -> Result<bool> {
-        let number = message.number as u64;
-        let new = self.read_trial(message)?;
-        let Some(old) = self.trials.get(message.number as usize) else {
-            let finished = new.state.is_finished();
-            self.ids.push(message.trial_id);
-            self.trials.push(new);
-            self.queue.push_back(Change::Created(number));
-            return Ok(finished);
-        };
-        if old.state.is_finished() {
-            return Ok(false);
+    fn finish(&self, trial: u64, state: TrialState, values: &[f64]) -> Result<()> {
+        let (trial_id, state) = (self.id(trial)?, state as i32);
+        let request = messages::StateValues { trial_id, state, values: values.to_vec() };
+        match self.client.call::<_, messages::Updated>(SET_STATE, &request, Repeat::Safe) {
+            Ok(_) => Ok(()),
+            // The call before may have been heard, and its answer lost.
+            Err(refusal)
+                if refusal.repeated && refusal.status.code() == Code::FailedPrecondition =>
+            {
+                let stored = self.read(vec![trial_id], i64::MAX)?;
+                match stored.iter().any(|t| t.state == state && t.values == values) {
+                    true => Ok(()),
+                    false => Err(finished_already(trial)),
+                }
+            }
+            Err(refusal) => Err(self.refused(trial, SET_STATE, &refusal)),
         }
-        let claimed = new.state == TrialState::Running
-            && (old.state == TrialState::Waiting || old.owner != new.owner);
-        let parameters = new.parameters.len() > old.parameters.len();
-        let reported: Vec<i64> = new
-            .intermediate
-            .iter()
-            .filter(|(step, value)| old.intermediate.get(step) != Some(value))
-            .map(|(step, _)| *step)
-            .collect();
-        let attributes = new.user_attributes != old.user_attributes
-            || new.system_attributes != old.system_attributes;
-        let finished = new.state.is_finished();
-        self.trials[message.number as usize] = new;
-        let changes = claimed
-            .then_some(Change::Claimed(number))
-            .into_iter()
-            .chain(parameters.then_some(Change::Parameter(number)))
-            .chain(reported.into_iter().map(|step| Change::Reported(number, step)))
-            .chain(attributes.then_some(Change::Attribute(number)));
-        self.queue.extend(changes);
-        Ok(finished)
+    }
+
+    /// Reads the trials of these numbers of the proxy's, and those beyond `greater_than`.
+    fn read(&self, ids: Vec<i64>, greater_than: i64) -> Result<Vec<messages::Trial>> {
+        let request = messages::GetTrials {
+            study_id: self.bound()?.id,
+            included_trial_ids: ids,
+            trial_id_greater_than: greater_than,
+        };
+        let answer: messages::Trials = self.call(GET_TRIALS, &request, Repeat::Safe)?;
+        let mut trials = answer.trials;
+        trials.sort_by_key(|trial| trial.number);
+        Ok(trials)
+    }
+
+    /// Reads the trials that may have changed.
+    fn read_changed(&mut self) -> Result<()> {
+        let unfinished = self.open.keys().map(|number| self.id(*number)).collect::<Result<_>>()?;
+        let messages = self.read(unfinished, self.ids.last().copied().unwrap_or(-1))?;
+        // All are understood before the first one is taken in: an error leaves none of them half told.
+        let mut read = Vec::with_capacity(messages.len());
+        let mut known = self.ids.len() as u64;
+        for message in &messages {
+            let trial = self.read_trial(message)?;
+            // One that is not visible yet lies before it: the next reading has both.
+            if trial.number > known {
+                break;
+            }
+            known += u64::from(trial.number == known);
+            read.push((message.trial_id, trial));
+        }
+        let (mut changes, mut finished) = (Vec::new(), Vec::new());
+        for (id, trial) in read {
+            if trial.number as usize == self.ids.len() {
+                self.ids.push(id);
+                self.queue.push_back((Change::Created(trial.number), Some(trial.clone())));
+            } else if let Some(old) = self.open.get(&trial.number) {
+                changes
+                    .extend(steps(old, &trial).map(|change| (change, until_its_end(old, &trial))));
+            } else {
+                continue;
+            }
+            for (name, parameter) in &trial.parameters {
+                if !self.domains.contains_key(name) {
+                    self.domains.insert(name.clone(), parameter.domain.clone());
+                }
+            }
+            if trial.state.is_finished() {
+                self.open.remove(&trial.number);
+                finished.push(trial);
+            } else {
+                self.open.insert(trial.number, trial);
+            }
+        }
+        finished.sort_by_key(|trial| (trial.completed, trial.number));
+        self.queue.extend(changes.into_iter().map(|(change, trial)| (change, Some(trial))));
+        self.queue.extend(finished.into_iter().map(|t| (Change::Finished(t.number), Some(t))));
+        Ok(())
+    }
+
+    fn read_attributes(&mut self) -> Result<()> {
+        let request = messages::StudyId { study_id: self.bound()?.id };
+        let found: messages::Attributes = self.call(STUDY_ATTRIBUTES, &request, Repeat::Safe)?;
+        let attributes = attributes(&found.attributes);
+        if attributes != self.attributes {
+            self.attributes = attributes;
+            self.queue.push_back((Change::Study, None));
+        }
+        Ok(())
     }
 
     fn read_trial(&self, message: &messages::Trial) -> Result<StoredTrial> {
         let at = || format!("{}: trial {}", self.client.address, message.number);
-        let attributes = |map: &std::collections::HashMap<String, String>| {
-            let mut sorted: Vec<_> = map.iter().collect();
-            sorted.sort();
-            sorted
-                .into_iter()
-                .map(|(key, text)| {
-                    // Python's JSON has NaN and infinities; an attribute with them is kept as its text.
-                    let value = serde_json::from_str(text);
-                    (key.clone(), value.unwrap_or_else(|_| Json::String(text.clone())))
-                })
-                .collect::<Map<String, Json>>()
-        };
+        let number = u64::try_from(message.number).map_err(|_| {
+            Error::storage(at(), "a trial's number must not be negative", message.number)
+        })?;
         let mut parameters = Vec::with_capacity(message.params.len());
         for (name, internal) in &message.params {
             let text = message.distributions.get(name).ok_or_else(|| {
@@ -269,9 +370,13 @@ impl GrpcProxy {
             Error::storage(at(), "a state must be one of Optuna's", message.state)
         })?;
         let system_attributes = attributes(&message.system_attributes);
-        let owner = system_attributes.get(OWNER).and_then(Json::as_str);
+        // What waits is nobody's, whoever had it before.
+        let owner = system_attributes
+            .get(OWNER)
+            .filter(|_| state != TrialState::Waiting)
+            .and_then(Json::as_str);
         Ok(StoredTrial {
-            number: message.number as u64,
+            number,
             state,
             owner: owner.map(|owner| Owner(owner.to_owned())),
             values: (!message.values.is_empty()).then(|| message.values.clone()),
@@ -284,9 +389,27 @@ impl GrpcProxy {
         })
     }
 
+    /// Moves what was read of trials before this new one before its creation.
+    fn let_others_go_first(&mut self, number: u64) {
+        let own = Change::Created(number);
+        let Some(at) = self.queue.iter().position(|(change, _)| *change == own) else { return };
+        let (before, after): (Vec<_>, Vec<_>) = self
+            .queue
+            .split_off(at)
+            .into_iter()
+            .partition(|(_, trial)| trial.as_ref().is_none_or(|trial| trial.number < number));
+        self.queue.extend(before.into_iter().chain(after));
+    }
+
     fn template(&self, trial: NewTrial) -> Result<messages::Trial> {
         let now = Timestamp::now();
-        let moment = |time: Timestamp| time.to_local().unwrap_or_default();
+        let rules = self.rules()?;
+        let moment = |time: Timestamp| {
+            time.to_local().ok_or_else(|| {
+                let found = format!("{} microseconds since 1970", time.0);
+                Error::storage(&rules.at, "a time must lie in the years 1 to 9999", found)
+            })
+        };
         let texts = |map: Map<String, Json>| {
             map.into_iter().map(|(key, value)| (key, value.to_string())).collect()
         };
@@ -294,7 +417,7 @@ impl GrpcProxy {
         Ok(match trial {
             NewTrial::Running => messages::Trial {
                 state: TrialState::Running as i32,
-                datetime_start: moment(now),
+                datetime_start: moment(now)?,
                 system_attributes: texts([owner()].into_iter().collect()),
                 ..Default::default()
             },
@@ -307,16 +430,23 @@ impl GrpcProxy {
                 ..Default::default()
             },
             NewTrial::Finished(trial) => {
-                let values = trial.values.unwrap_or_default();
-                if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-                    let at = &self.client.address;
-                    return Err(Error::storage(at, "a value must be finite", value));
+                let number = self.ids.len() as u64;
+                rules.end(number, trial.state, trial.values.as_deref())?;
+                for (name, parameter) in &trial.parameters {
+                    rules.parameter(number, name, parameter)?;
+                    let old = self.domains.get(name).unwrap_or(&parameter.domain);
+                    rules.compatible(number, name, old, &parameter.domain)?;
                 }
+                for (step, value) in &trial.intermediate {
+                    rules.finite(number, &format!("the value of step {step}"), *value)?;
+                }
+                let mut system_attributes = trial.system_attributes;
+                system_attributes.extend([owner()]);
                 messages::Trial {
                     state: trial.state as i32,
-                    values,
-                    datetime_start: moment(trial.started.unwrap_or(now)),
-                    datetime_complete: moment(trial.completed.unwrap_or(now)),
+                    values: trial.values.unwrap_or_default(),
+                    datetime_start: moment(trial.started.unwrap_or(now))?,
+                    datetime_complete: moment(trial.completed.unwrap_or(now))?,
                     params: trial.parameters.iter().map(|(n, p)| (n.clone(), p.internal)).collect(),
                     distributions: trial
                         .parameters
@@ -324,7 +454,7 @@ impl GrpcProxy {
                         .map(|(name, p)| (name.clone(), distribution::to_text(&p.domain)))
                         .collect(),
                     user_attributes: texts(trial.user_attributes),
-                    system_attributes: texts(trial.system_attributes),
+                    system_attributes: texts(system_attributes),
                     intermediate_values: trial.intermediate.into_iter().collect(),
                     ..Default::default()
                 }
@@ -348,6 +478,10 @@ impl Storage for GrpcProxy {
     fn bind(&mut self, study: &str, directions: Option<&[Direction]>) -> Result<()> {
         let id = match (self.find(study)?, directions) {
             (Some(id), _) => id,
+            (None, Some([])) => {
+                let at = format!("{}: study `{study}`", self.client.address);
+                return Err(Error::storage(at, "a study has at least one objective", "none"));
+            }
             (None, Some(directions)) => self.create_study(study, directions)?,
             (None, None) => {
                 let at = format!("{}: study `{study}`", self.client.address);
@@ -356,14 +490,18 @@ impl Storage for GrpcProxy {
         };
         let request = messages::StudyId { study_id: id };
         let stored: messages::Directions = self.call(DIRECTIONS, &request, Repeat::Safe)?;
-        let stored: Vec<Direction> = stored
+        let stored = stored
             .directions
             .iter()
-            .map(|number| match *number {
-                1 => Direction::Maximize,
-                _ => Direction::Minimize,
+            .map(|number| match messages::StudyDirection::try_from(*number) {
+                Ok(messages::StudyDirection::Minimize) => Ok(Direction::Minimize),
+                Ok(messages::StudyDirection::Maximize) => Ok(Direction::Maximize),
+                Err(_) => {
+                    let at = format!("{}: study `{study}`", self.client.address);
+                    Err(Error::storage(at, "a direction must be 0 or 1", number))
+                }
             })
-            .collect();
+            .collect::<Result<Vec<_>>>()?;
         if let Some(given) = directions
             && given != stored
         {
@@ -374,13 +512,10 @@ impl Storage for GrpcProxy {
             ));
         }
         self.study = Some(Bound { id, name: study.to_owned(), directions: stored });
-        (self.trials, self.ids, self.queue) = Default::default();
-        let found: messages::Attributes = self.call(STUDY_ATTRIBUTES, &request, Repeat::Safe)?;
-        self.attributes = found
-            .attributes
-            .into_iter()
-            .filter_map(|(key, text)| Some((key, serde_json::from_str(&text).ok()?)))
-            .collect();
+        (self.trials, self.queue, self.attributes) = Default::default();
+        (self.ids, self.open, self.domains) = Default::default();
+        self.read_attributes()?;
+        self.queue.clear();
         Ok(())
     }
 
@@ -405,46 +540,24 @@ impl Storage for GrpcProxy {
         let request = messages::Attribute { id, key: key.to_owned(), value: value.to_string() };
         self.call::<_, messages::Empty>(SET_STUDY_ATTRIBUTE, &request, Repeat::Safe)?;
         self.attributes.insert(key.to_owned(), value);
-        self.queue.push_back(Change::Study);
+        self.queue.push_back((Change::Study, None));
         Ok(())
     }
 
     fn refresh(&mut self) -> Result<()> {
-        let unfinished =
-            |(trial, id): (&StoredTrial, &i64)| (!trial.state.is_finished()).then_some(*id);
-        let request = messages::GetTrials {
-            study_id: self.bound()?.id,
-            included_trial_ids: self.trials.iter().zip(&self.ids).filter_map(unfinished).collect(),
-            trial_id_greater_than: self.ids.last().copied().unwrap_or(-1),
-        };
-        let answer: messages::Trials = self.call(GET_TRIALS, &request, Repeat::Safe)?;
-        let mut trials = answer.trials;
-        trials.sort_by_key(|trial| trial.number);
-        let mut finished = Vec::new();
-        for trial in &trials {
-            let Ok(number) = usize::try_from(trial.number) else {
-                let at = format!("{}: study `{}`", self.client.address, self.bound()?.name);
-                return Err(Error::storage(
-                    at,
-                    "a trial's number must not be negative",
-                    trial.number,
-                ));
-            };
-            // One that is not visible yet lies before it: the next reading has both.
-            if number > self.trials.len() {
-                break;
-            }
-            if self.update(trial)? {
-                finished.push(number);
-            }
-        }
-        finished.sort_by_key(|number| (self.trials[*number].completed, *number));
-        self.queue.extend(finished.into_iter().map(|number| Change::Finished(number as u64)));
-        Ok(())
+        self.read_attributes()?;
+        self.read_changed()
     }
 
     fn next(&mut self) -> Option<Change> {
-        self.queue.pop_front()
+        let (change, trial) = self.queue.pop_front()?;
+        if let Some(trial) = trial {
+            match self.trials.get_mut(trial.number as usize) {
+                Some(old) => *old = trial,
+                None => self.trials.push(trial),
+            }
+        }
+        Some(change)
     }
 
     fn trials(&self) -> &[StoredTrial] {
@@ -462,15 +575,17 @@ impl Storage for GrpcProxy {
             template_trial_is_none: false,
         };
         let created: messages::TrialId = self.call(CREATE_TRIAL, &request, Repeat::Unsafe)?;
-        self.refresh()?;
-        let number = self.ids.iter().position(|id| *id == created.trial_id);
-        number.map(|number| number as u64).ok_or_else(|| {
+        self.read_changed()?;
+        let number = self.ids.iter().rposition(|id| *id == created.trial_id);
+        let number = number.ok_or_else(|| {
             Error::storage(
                 &self.client.address,
                 "a trial that was created must be among the study's",
                 format!("none with the id {}", created.trial_id),
             )
-        })
+        })? as u64;
+        self.let_others_go_first(number);
+        Ok(number)
     }
 
     fn claim(&mut self, trial: u64, from: Option<&Owner>) -> Result<bool> {
@@ -479,35 +594,94 @@ impl Storage for GrpcProxy {
             None => {
                 let state = TrialState::Running as i32;
                 let request = messages::StateValues { trial_id, state, values: Vec::new() };
-                match self.client.call::<_, messages::Updated>(SET_STATE, &request, Repeat::Unsafe)
-                {
+                let called =
+                    self.client.call::<_, messages::Updated>(SET_STATE, &request, Repeat::Unsafe);
+                match called {
                     Ok(updated) => updated.trial_updated,
-                    Err(status) if status.code() == Code::FailedPrecondition => false,
-                    Err(status) => return Err(self.client.error(SET_STATE, &status)),
+                    Err(refusal) if refusal.status.code() == Code::FailedPrecondition => false,
+                    Err(refusal) => return Err(self.client.error(SET_STATE, &refusal.status)),
                 }
             }
             Some(from) => {
-                self.refresh()?;
-                let stored = &self.trials[trial as usize];
-                stored.state == TrialState::Running && stored.owner.as_ref() == Some(from)
+                self.read_changed()?;
+                let stored = self.open.get(&trial);
+                stored.is_some_and(|stored| {
+                    stored.state == TrialState::Running && stored.owner.as_ref() == Some(from)
+                })
             }
         };
         if won {
             let owner = Json::String(self.owner.0.clone());
             self.set_trial_attribute(trial, SET_SYSTEM_ATTRIBUTE, OWNER, &owner)?;
         }
-        self.refresh()?;
-        Ok(won)
+        self.read_changed()?;
+        // Where several were told that they won, the last to sign is the owner.
+        let owner = self.open.get(&trial).and_then(|stored| stored.owner.as_ref());
+        Ok(won && owner == Some(&self.owner))
     }
 
     fn write(&mut self, writes: &[Write]) -> Result<()> {
+        self.check(writes)?;
         for write in writes {
             self.write_one(write)?;
         }
-        self.refresh()
+        self.read_changed()
     }
 
     fn beside(&self) -> Option<&Path> {
         None
     }
+}
+
+fn unknown(trial: u64) -> Error {
+    Error::Trial { id: trial, rule: "is unknown".to_owned() }
+}
+
+fn finished_already(trial: u64) -> Error {
+    Error::Trial { id: trial, rule: "is finished already".to_owned() }
+}
+
+/// Attributes in the order of their names. Python's NaN and infinities become the texts `NaN`, `Infinity`
+/// and `-Infinity`, and what is no JSON stays the text that it is.
+fn attributes(map: &HashMap<String, String>) -> Map<String, Json> {
+    let mut sorted: Vec<_> = map.iter().collect();
+    sorted.sort();
+    let read = |text: &String| {
+        let quoted = record::quote_non_finite(text, "");
+        serde_json::from_str(quoted.as_ref().unwrap_or(text))
+            .unwrap_or_else(|_| Json::String(text.clone()))
+    };
+    sorted.into_iter().map(|(key, text)| (key.clone(), read(text))).collect()
+}
+
+/// What changed in an unfinished trial, but for its end.
+fn steps(old: &StoredTrial, new: &StoredTrial) -> impl Iterator<Item = Change> {
+    let number = new.number;
+    let begun_or_put_back = old.state != new.state && !new.state.is_finished();
+    let claimed = begun_or_put_back || old.owner != new.owner;
+    let parameters = new.parameters.len().saturating_sub(old.parameters.len());
+    // By their bits, since NaN is no other NaN.
+    let bits = |value: &f64| value.to_bits();
+    let reported: Vec<i64> = new
+        .intermediate
+        .iter()
+        .filter(|(step, value)| old.intermediate.get(step).map(bits) != Some(bits(value)))
+        .map(|(step, _)| *step)
+        .collect();
+    let attributes = new.user_attributes != old.user_attributes
+        || new.system_attributes != old.system_attributes;
+    (claimed.then_some(Change::Claimed(number)).into_iter())
+        .chain(std::iter::repeat_n(Change::Parameter(number), parameters))
+        .chain(reported.into_iter().map(move |step| Change::Reported(number, step)))
+        .chain(attributes.then_some(Change::Attribute(number)))
+}
+
+/// The new trial, running where it is finished: its end is a change of its own.
+fn until_its_end(old: &StoredTrial, new: &StoredTrial) -> StoredTrial {
+    let mut trial = new.clone();
+    if new.state.is_finished() {
+        trial.state = if old.owner == new.owner { old.state } else { TrialState::Running };
+        (trial.values, trial.completed) = (old.values.clone(), None);
+    }
+    trial
 }

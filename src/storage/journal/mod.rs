@@ -12,7 +12,7 @@
 pub(super) mod distribution;
 mod lock;
 mod log;
-mod record;
+pub(super) mod record;
 mod repair;
 mod state;
 #[cfg(test)]

@@ -272,7 +272,7 @@ pub(super) fn non_finite(token: &str) -> Option<f64> {
 
 /// Puts Python's non-finite tokens outside of strings into quotes, behind `mark`; `None` where there
 /// are none.
-pub(super) fn quote_non_finite(json: &str, mark: &str) -> Option<String> {
+pub(in crate::storage) fn quote_non_finite(json: &str, mark: &str) -> Option<String> {
     if !json.contains("NaN") && !json.contains("Infinity") {
         return None;
     }

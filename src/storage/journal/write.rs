@@ -9,7 +9,8 @@ use super::state::{OWNER, Trial};
 use super::{Journal, distribution};
 use crate::error::{Error, Result};
 use crate::space::Domain;
-use crate::storage::{NewTrial, StoredParameter, StoredTrial, Timestamp, TrialState, Write};
+use crate::storage::rules::Rules;
+use crate::storage::{NewTrial, StoredTrial, Timestamp, TrialState, Write};
 use crate::trial::Direction;
 
 impl Journal {
@@ -91,16 +92,17 @@ impl Journal {
         number: u64,
         trial: StoredTrial,
     ) -> Result<String> {
-        self.check_end(number, trial.state, trial.values.as_deref())?;
+        let rules = self.rules();
+        rules.end(number, trial.state, trial.values.as_deref())?;
         let (mut distributions, mut params) = (Map::new(), Map::new());
         for (name, parameter) in &trial.parameters {
-            self.check_parameter(number, name, parameter)?;
+            rules.parameter(number, name, parameter)?;
             distributions.insert(name.clone(), distribution::to_text(&parameter.domain).into());
             params.insert(name.clone(), parameter.internal.into());
         }
         let mut intermediate = Map::new();
         for (step, value) in &trial.intermediate {
-            self.check_finite(number, &format!("the value of step {step}"), *value)?;
+            rules.finite(number, &format!("the value of step {step}"), *value)?;
             intermediate.insert(step.to_string(), (*value).into());
         }
         let (value, values) = match trial.values {
@@ -130,6 +132,7 @@ impl Journal {
 
     /// The records of writes, each of which the ones before it allow.
     pub(super) fn lines(&self, study: usize, writes: &[Write]) -> Result<String> {
+        let rules = self.rules();
         let mut lines = String::new();
         let mut finished = HashSet::new();
         let mut domains: HashMap<&str, &Domain> = HashMap::new();
@@ -142,16 +145,10 @@ impl Journal {
             let trial = ("trial_id", id.into());
             lines += &match write {
                 Write::Parameter { name, parameter, .. } => {
-                    self.check_parameter(number, name, parameter)?;
+                    rules.parameter(number, name, parameter)?;
                     let old = self.replay.domain(study, name);
                     let old = *domains.entry(name).or_insert(old.unwrap_or(&parameter.domain));
-                    if !distribution::compatible(old, &parameter.domain) {
-                        return Err(Error::storage(
-                            self.of_trial(number),
-                            format!("parameter `{name}` keeps kind, scale and choices of {old:?}"),
-                            format!("{:?}", parameter.domain),
-                        ));
-                    }
+                    rules.compatible(number, name, old, &parameter.domain)?;
                     self.line(
                         Operation::SetTrialParameter,
                         [
@@ -163,7 +160,7 @@ impl Journal {
                     )?
                 }
                 Write::Report { step, value, .. } => {
-                    self.check_finite(number, &format!("the value of step {step}"), *value)?;
+                    rules.finite(number, &format!("the value of step {step}"), *value)?;
                     self.line(
                         Operation::SetTrialIntermediate,
                         [trial, ("step", (*step).into()), ("intermediate_value", (*value).into())],
@@ -178,7 +175,7 @@ impl Journal {
                     [trial, ("system_attr", json!({ key: value }))],
                 )?,
                 Write::Finish { state, values, .. } => {
-                    self.check_end(number, *state, values.as_deref())?;
+                    rules.end(number, *state, values.as_deref())?;
                     finished.insert(number);
                     self.line(
                         Operation::SetTrialState,
@@ -217,52 +214,9 @@ impl Journal {
         }
     }
 
-    fn check_parameter(&self, trial: u64, name: &str, parameter: &StoredParameter) -> Result<()> {
-        let StoredParameter { domain, internal } = parameter;
-        let refuse = |rule: &str, found: String| {
-            Err(Error::storage(self.of_trial(trial), format!("parameter `{name}`: {rule}"), found))
-        };
-        if let Err(found) = distribution::check(domain) {
-            return refuse("Optuna must be able to read its domain", found);
-        }
-        if !distribution::is_finite(domain) {
-            return refuse("its domain must be finite", format!("{domain:?}"));
-        }
-        if !internal.is_finite() || !distribution::admits(domain, *internal) {
-            return refuse(&format!("its number must be one of {domain:?}"), internal.to_string());
-        }
-        Ok(())
-    }
-
-    /// Checks what a trial is finished with.
-    fn check_end(&self, trial: u64, state: TrialState, values: Option<&[f64]>) -> Result<()> {
-        if !state.is_finished() {
-            let rule = format!("must be finished as complete, pruned or failed, not as {state}");
-            return Err(Error::Trial { id: trial, rule });
-        }
+    fn rules(&self) -> Rules {
         let objectives = self.bound.as_ref().map_or(0, |bound| bound.directions.len());
-        match values {
-            None if state == TrialState::Complete => {
-                Err(Error::Trial { id: trial, rule: "is complete without values".to_owned() })
-            }
-            Some(values) if values.len() != objectives => Err(Error::Trial {
-                id: trial,
-                rule: format!("needs a value for each of {objectives}, has {}", values.len()),
-            }),
-            values => values
-                .unwrap_or_default()
-                .iter()
-                .try_for_each(|value| self.check_finite(trial, "a value", *value)),
-        }
-    }
-
-    fn check_finite(&self, trial: u64, what: &str, value: f64) -> Result<()> {
-        match value.is_finite() {
-            true => Ok(()),
-            false => {
-                Err(Error::storage(self.of_trial(trial), format!("{what} must be finite"), value))
-            }
-        }
+        Rules { at: self.at_bound(), objectives }
     }
 
     /// The bound study, for messages.
@@ -271,10 +225,6 @@ impl Journal {
             Some(bound) => self.at(&bound.name),
             None => self.path.display().to_string(),
         }
-    }
-
-    fn of_trial(&self, number: u64) -> String {
-        format!("{}: trial {number}", self.at_bound())
     }
 
     fn moment(&self, moment: Timestamp) -> Result<Json> {

@@ -159,7 +159,7 @@ fn int(key: &str, json: Option<&Json>) -> Result<i64, String> {
 }
 
 /// Refuses a domain that Optuna refuses, whose readers would fail at it.
-pub(super) fn check(domain: &Domain) -> Result<(), String> {
+pub(in crate::storage) fn check(domain: &Domain) -> Result<(), String> {
     let broken = match domain {
         Domain::Float { low, high, .. } if low > high => "low <= high",
         Domain::Float { low, log: true, .. } if *low <= 0.0 => "low > 0 on a log scale",
@@ -176,7 +176,7 @@ pub(super) fn check(domain: &Domain) -> Result<(), String> {
 }
 
 /// Whether every number of a domain is finite, so that JSON can hold it.
-pub(super) fn is_finite(domain: &Domain) -> bool {
+pub(in crate::storage) fn is_finite(domain: &Domain) -> bool {
     match domain {
         Domain::Float { low, high, step, .. } => {
             low.is_finite() && high.is_finite() && step.is_none_or(f64::is_finite)
@@ -190,7 +190,7 @@ pub(super) fn is_finite(domain: &Domain) -> bool {
 
 /// Whether a number stands for a value of a domain's kind. It need not lie within the bounds: Optuna's
 /// relative samplers and enqueued trials go beyond them.
-pub(super) fn admits(domain: &Domain, internal: f64) -> bool {
+pub(in crate::storage) fn admits(domain: &Domain, internal: f64) -> bool {
     match domain {
         Domain::Float { .. } => true,
         Domain::Int { .. } => internal.is_finite(),
@@ -199,7 +199,7 @@ pub(super) fn admits(domain: &Domain, internal: f64) -> bool {
 }
 
 /// Whether two domains of one parameter may stand in one study. Bounds and steps may differ.
-pub(super) fn compatible(old: &Domain, new: &Domain) -> bool {
+pub(in crate::storage) fn compatible(old: &Domain, new: &Domain) -> bool {
     match (old, new) {
         (Domain::Float { log: old, .. }, Domain::Float { log: new, .. })
         | (Domain::Int { log: old, .. }, Domain::Int { log: new, .. }) => old == new,
