@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::record::{non_finite, quote_non_finite};
+use super::python_json::{non_finite, quote_non_finite};
 use crate::space::{Choice, Domain};
 
 /// What stands before a non-finite number that was put into quotes, to tell it from a choice that is a
@@ -34,7 +34,7 @@ struct Attributes {
 }
 
 /// The text of a domain in the long form, which every reader knows.
-pub(in crate::storage) fn to_text(domain: &Domain) -> String {
+pub(super) fn to_text(domain: &Domain) -> String {
     match domain {
         Domain::Float { low, high, log, step } => json!({
             "name": "FloatDistribution",
@@ -54,7 +54,7 @@ pub(in crate::storage) fn to_text(domain: &Domain) -> String {
 
 /// Reads a domain in the long form or the short one. Choices that are lists or objects become their
 /// JSON text: a [`Choice`] is a scalar.
-pub(in crate::storage) fn parse(text: &str) -> Result<Domain, String> {
+pub(super) fn parse(text: &str) -> Result<Domain, String> {
     let text = match quote_non_finite(text, MARK) {
         Some(quoted) => Cow::Owned(quoted),
         None => Cow::Borrowed(text),
@@ -159,7 +159,7 @@ fn int(key: &str, json: Option<&Json>) -> Result<i64, String> {
 }
 
 /// Refuses a domain that Optuna refuses, whose readers would fail at it.
-pub(in crate::storage) fn check(domain: &Domain) -> Result<(), String> {
+pub(super) fn check(domain: &Domain) -> Result<(), String> {
     let broken = match domain {
         Domain::Float { low, high, .. } if low > high => "low <= high",
         Domain::Float { low, log: true, .. } if *low <= 0.0 => "low > 0 on a log scale",
@@ -176,7 +176,7 @@ pub(in crate::storage) fn check(domain: &Domain) -> Result<(), String> {
 }
 
 /// Whether every number of a domain is finite, so that JSON can hold it.
-pub(in crate::storage) fn is_finite(domain: &Domain) -> bool {
+pub(super) fn is_finite(domain: &Domain) -> bool {
     match domain {
         Domain::Float { low, high, step, .. } => {
             low.is_finite() && high.is_finite() && step.is_none_or(f64::is_finite)
@@ -190,7 +190,7 @@ pub(in crate::storage) fn is_finite(domain: &Domain) -> bool {
 
 /// Whether a number stands for a value of a domain's kind. It need not lie within the bounds: Optuna's
 /// relative samplers and enqueued trials go beyond them.
-pub(in crate::storage) fn admits(domain: &Domain, internal: f64) -> bool {
+pub(super) fn admits(domain: &Domain, internal: f64) -> bool {
     match domain {
         Domain::Float { .. } => true,
         Domain::Int { .. } => internal.is_finite(),
@@ -199,7 +199,7 @@ pub(in crate::storage) fn admits(domain: &Domain, internal: f64) -> bool {
 }
 
 /// Whether two domains of one parameter may stand in one study. Bounds and steps may differ.
-pub(in crate::storage) fn compatible(old: &Domain, new: &Domain) -> bool {
+pub(super) fn compatible(old: &Domain, new: &Domain) -> bool {
     match (old, new) {
         (Domain::Float { log: old, .. }, Domain::Float { log: new, .. })
         | (Domain::Int { log: old, .. }, Domain::Int { log: new, .. }) => old == new,

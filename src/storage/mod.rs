@@ -10,9 +10,11 @@
 //! storage therefore sees, at each change, what it saw when the change was new: that is why it resumes
 //! bit for bit.
 
+mod distribution;
 #[cfg(feature = "optuna-grpc")]
 mod grpc;
 mod journal;
+mod python_json;
 mod rules;
 mod timestamp;
 mod trial;
@@ -33,6 +35,10 @@ use crate::trial::Direction;
 pub const REASON: &str = "failure";
 /// The user attribute of a failed trial that holds the end of its program's standard error.
 pub const STDERR: &str = "stderr";
+
+/// The system attribute of a trial that names its owner. In a journal, by which a worker takes over the running
+/// trial of a dead one.
+const OWNER: &str = "hyperq:owner";
 
 /// What changed in a study, in the order in which the storage holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! What a trial may hold, whichever storage keeps it: what Optuna's readers accept.
 
-use super::TrialState;
-use super::journal::distribution;
+use super::{StoredParameter, TrialState, distribution};
 use crate::error::{Error, Result};
 use crate::space::Domain;
-use crate::storage::StoredParameter;
 
 /// The rules of one study.
 pub(super) struct Rules {

@@ -23,18 +23,15 @@ use serde_json::{Map, Value as Json};
 use tonic::Code;
 
 use self::client::{Client, Refusal, Repeat};
-use super::journal::{distribution, record};
+use super::python_json::quote_non_finite;
 use super::rules::Rules;
 use super::{
-    Change, NewTrial, Owner, Position, Storage, StoredParameter, StoredTrial, Timestamp,
-    TrialState, Write,
+    Change, NewTrial, OWNER, Owner, Position, Storage, StoredParameter, StoredTrial, Timestamp,
+    TrialState, Write, distribution,
 };
 use crate::error::{Error, Result};
 use crate::space::Domain;
 use crate::trial::Direction;
-
-/// The system attribute of a trial that names its owner.
-const OWNER: &str = "hyperq:owner";
 
 const CREATE_STUDY: &str = "/optuna.StorageService/CreateNewStudy";
 const STUDY_ID: &str = "/optuna.StorageService/GetStudyIdFromName";
@@ -647,7 +644,7 @@ fn attributes(map: &HashMap<String, String>) -> Map<String, Json> {
     let mut sorted: Vec<_> = map.iter().collect();
     sorted.sort();
     let read = |text: &String| {
-        let quoted = record::quote_non_finite(text, "");
+        let quoted = quote_non_finite(text, "");
         serde_json::from_str(quoted.as_ref().unwrap_or(text))
             .unwrap_or_else(|_| Json::String(text.clone()))
     };

@@ -9,10 +9,9 @@
 //! trial of a dead one by the system attribute `hyperq:owner`, its new owner. What has no place in the
 //! format lies in the directory `<path>.hyperq`.
 
-pub(super) mod distribution;
 mod lock;
 mod log;
-pub(super) mod record;
+mod record;
 mod repair;
 mod state;
 #[cfg(test)]

@@ -7,14 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value as Json};
 
-use super::distribution;
 use super::record::{CreateStudy, CreateTrial, Id, Line, Number, Record, Text, TrialStateValues};
 use crate::space::Domain;
-use crate::storage::{Owner, StoredParameter, StoredTrial, Timestamp, TrialState};
+use crate::storage::{
+    OWNER, Owner, StoredParameter, StoredTrial, Timestamp, TrialState, distribution,
+};
 use crate::trial::Direction;
-
-/// The system attribute by which a worker takes over the running trial of a dead one: the new owner.
-pub(super) const OWNER: &str = "hyperq:owner";
 
 /// What the records so far say, as far as it decides about further ones.
 #[derive(Debug, Default)]

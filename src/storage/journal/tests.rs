@@ -3,10 +3,9 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
-use super::state::OWNER;
 use super::*;
 use crate::space::{Choice, Domain};
-use crate::storage::{StoredParameter, Timestamp};
+use crate::storage::{OWNER, StoredParameter, Timestamp};
 
 /// A journal in a directory of its own.
 struct Place {

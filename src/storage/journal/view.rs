@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::state::{Effect, OWNER};
-use crate::storage::{Change, StoredTrial};
+use super::state::Effect;
+use crate::storage::{Change, OWNER, StoredTrial};
 
 #[derive(Debug, Default)]
 pub(super) struct View {

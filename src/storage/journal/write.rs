@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value as Json, json};
 
+use super::Journal;
 use super::record::{self, Operation};
-use super::state::{OWNER, Trial};
-use super::{Journal, distribution};
+use super::state::Trial;
 use crate::error::{Error, Result};
 use crate::space::Domain;
 use crate::storage::rules::Rules;
-use crate::storage::{NewTrial, StoredTrial, Timestamp, TrialState, Write};
+use crate::storage::{NewTrial, OWNER, StoredTrial, Timestamp, TrialState, Write, distribution};
 use crate::trial::Direction;
 
 impl Journal {
