@@ -87,6 +87,10 @@ impl TrialProgress {
     pub(super) fn show(&self, study: &Study) {
         let Some(bar) = &self.bar else { return };
         let finished = study.history().len();
+        let tenth = finished * 10 / self.total.max(1);
+        if self.lines && self.tenths.fetch_max(tenth, Ordering::Relaxed) >= tenth {
+            return;
+        }
         let failures = study
             .history()
             .trials()
@@ -113,10 +117,7 @@ impl TrialProgress {
             message.push_str(&format!(", {}", left(Some(remaining))));
         }
         if self.lines {
-            let tenth = finished * 10 / self.total.max(1);
-            if self.tenths.fetch_max(tenth, Ordering::Relaxed) < tenth {
-                self.say(&format!("{finished}/{} trials  {message}", self.total));
-            }
+            self.say(&format!("{finished}/{} trials  {message}", self.total));
         } else {
             bar.set_position(finished as u64);
             bar.set_message(message);

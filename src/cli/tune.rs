@@ -330,12 +330,13 @@ impl Desk<'_> {
             Ending::Pruned { .. } => Evaluated::Pruned,
             Ending::Failed(failure) => Evaluated::Failed(failure.to_string()),
         };
-        let mut study = self.lock();
-        for (key, value) in run.attributes {
-            study.annotate(id, &key, value).map_err(Failure::failed)?;
-        }
+        let mut attributes = run.attributes;
         if matches!(evaluated, Evaluated::Failed(_)) && !run.errors.is_empty() {
-            study.annotate(id, STDERR, run.errors.into()).map_err(Failure::failed)?;
+            attributes.insert(STDERR.to_owned(), run.errors.into());
+        }
+        let mut study = self.lock();
+        if !attributes.is_empty() {
+            study.annotate(id, attributes).map_err(Failure::failed)?;
         }
         study.finish(id, evaluated).map_err(Failure::failed)?;
         if study.record(id).is_some_and(|record| record.state == TrialState::Failed) {

@@ -158,16 +158,19 @@ impl Study {
         self.shared.as_ref().map(|shared| shared.storage.location())
     }
 
-    /// Sets an attribute of a trial that users see, in the dashboard for instance. Without a storage
-    /// there is nowhere to see it, and nothing happens.
+    /// Sets attributes of a trial that users see, in the dashboard for instance, all at once. Without a
+    /// storage there is nowhere to see them, and nothing happens.
     ///
     /// # Errors
     ///
     /// [`Error::Trial`] where the trial is unknown or finished; what the storage reports.
-    pub fn annotate(&mut self, id: TrialId, key: &str, value: Json) -> Result<()> {
+    pub fn annotate(&mut self, id: TrialId, attributes: Map<String, Json>) -> Result<()> {
         let Some(shared) = &mut self.shared else { return Ok(()) };
-        let write = Write::UserAttribute { trial: id.0, key: key.to_owned(), value };
-        shared.storage.write(&[write])?;
+        let writes: Vec<Write> = attributes
+            .into_iter()
+            .map(|(key, value)| Write::UserAttribute { trial: id.0, key, value })
+            .collect();
+        shared.storage.write(&writes)?;
         self.drain()
     }
 
