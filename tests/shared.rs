@@ -466,8 +466,9 @@ fn killable(path: &Path) -> Study {
 /// Not a test of its own: the process that the next tests kill. It acknowledges each trial on stdout
 /// once it was told.
 #[test]
+#[ignore = "the process that other tests start and kill"]
 fn worker_process() {
-    let Ok(path) = std::env::var(WORKER) else { return };
+    let path = std::env::var(WORKER).expect("another test starts this one");
     let mut study = killable(Path::new(&path));
     let mut out = std::io::stdout().lock();
     writeln!(out, "\nbegun").unwrap();
@@ -488,7 +489,7 @@ fn kill_workers(path: &Path, kills: u64, after: &str) -> Vec<u64> {
     let mut acknowledged = Vec::new();
     for kill in 0..kills {
         let mut worker = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "worker_process", "--nocapture"])
+            .args(["--exact", "worker_process", "--ignored", "--nocapture"])
             .env(WORKER, path)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -622,4 +623,36 @@ fn a_study_begun_in_optuna_goes_on_here() {
         .unwrap();
     study.optimize(5, |trial| objective(trial)).unwrap();
     assert!(stored(&path, "begun").trials().len() >= count + 4);
+}
+
+#[test]
+fn optunas_trials_of_the_same_space_are_learned_from() {
+    let Some(python) = python() else { return };
+    let (_directory, path) = log();
+    let name = path.to_str().unwrap();
+    run_python(&python, "journal_worker.py", &[name, "begun", "12"]);
+    let space = SearchSpace::new([
+        Parameter::float("x", 0.0, 1.0),
+        Parameter::int("depth", 1, 8),
+        Parameter::categorical("kernel", ["rbf", "linear"]),
+    ])
+    .unwrap();
+    let product = |at: &Configuration| at.float("x").unwrap() * at.float("depth").unwrap();
+    let journal = Journal::open(&path).unwrap();
+    let mut study = Study::builder(space).name("begun").storage(journal).build().unwrap();
+    assert_eq!(study.history().len(), 12);
+    let of_python: Vec<_> = study.history().trials().to_vec();
+    for trial in &of_python {
+        assert_eq!(study.value(trial), Some(product(&trial.configuration)));
+        assert_eq!(study.record(trial.id).unwrap().intermediate.len(), 1);
+    }
+    study.optimize(5, |trial| product(trial)).unwrap();
+    assert_eq!(study.history().len(), 17);
+    let seen = run_python(&python, "study_read.py", &[name, "begun"]);
+    let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+    for trial in study.history().trials() {
+        let seen = &seen["trials"][trial.id.0 as usize];
+        assert_eq!(seen["params"], serde_json::to_value(&trial.configuration).unwrap());
+        assert_eq!(seen["values"], serde_json::json!([product(&trial.configuration)]));
+    }
 }
