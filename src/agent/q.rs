@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Agent, Step};
 use crate::error::{Error, Result};
-use crate::explore::{Exploration, Explore, Moment};
+use crate::explore::{Exploration, Explore, Moment, Selection};
 use crate::mdp::Observation;
 use crate::persist::{Persist, Snapshot};
 use crate::streams::{Generator, Streams};
@@ -50,6 +50,7 @@ impl QLearning {
             memory: Memory::default(),
             unfinished: Memory::default(),
             estimates: Estimates::default(),
+            selection: None,
         })
     }
 }
@@ -64,9 +65,15 @@ pub struct QAgent {
     /// Transitions of the episode at hand that have not seen n rewards yet, the oldest first.
     unfinished: Memory,
     estimates: Estimates,
+    selection: Option<Selection>,
 }
 
 impl QAgent {
+    /// How the last action was chosen; `None` before the first.
+    pub fn selection(&self) -> Option<Selection> {
+        self.selection
+    }
+
     /// What the value function knows of each action in a state.
     pub fn estimates(&mut self, observation: &Observation) -> &Estimates {
         self.value.estimate(observation, &mut self.estimates);
@@ -104,7 +111,10 @@ impl Agent for QAgent {
         rng: &mut Generator,
     ) -> Result<usize> {
         self.value.estimate(observation, &mut self.estimates);
-        Ok(self.explore.choose(&self.estimates, &observation.allowed, moment, rng))
+        let allowed = &observation.allowed;
+        let action = self.explore.choose(&self.estimates, allowed, moment, rng);
+        self.selection = Some(Selection::of(&self.estimates.mean, allowed, action));
+        Ok(action)
     }
 
     fn learn(&mut self, step: Step<usize>, rewards: &[f32], moment: Moment) -> Result<()> {

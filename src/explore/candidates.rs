@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::{Explore, Moment};
+use super::{Explore, Moment, Selection};
 use crate::error::{Error, Result};
 use crate::mdp::ActionSet;
 use crate::optimizer::sobol_point;
@@ -228,19 +228,30 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// The configuration that the policy takes among those that are not `taken`; `None` where all are.
+    /// The configuration that the policy takes among those that are not `taken`, and how it was chosen; `None`
+    /// where all are.
     pub fn choose(
         self,
         policy: &mut dyn Explore,
         taken: impl Fn(&Configuration) -> bool,
         moment: Moment,
-    ) -> Option<Configuration> {
+    ) -> Option<(Configuration, Selection)> {
         let mut allowed = ActionSet::all(self.configurations.len());
         loop {
             let place = *self.chosen(policy, &mut allowed, 1, moment).first()?;
-            if !taken(&self.configurations[place]) {
-                return self.configurations.into_iter().nth(place);
+            if taken(&self.configurations[place]) {
+                continue;
             }
+            // Only a candidate of a higher value can make the choice exploratory, so that few need a look.
+            let highest = self.estimates.mean[place];
+            allowed.insert(place);
+            for (other, configuration) in self.configurations.iter().enumerate() {
+                if self.estimates.mean[other] > highest && taken(configuration) {
+                    allowed.remove(other);
+                }
+            }
+            let selection = Selection::of(&self.estimates.mean, &allowed, place);
+            return self.configurations.into_iter().nth(place).map(|chosen| (chosen, selection));
         }
     }
 }
@@ -361,7 +372,7 @@ mod tests {
             pool.evolve(&settings, policy.as_mut(), moment, &mut rng);
             assert_eq!(pool.estimates.mean.len(), pool.configurations.len());
             assert_eq!(pool.estimates.members, pool.estimates.mean);
-            pool.choose(policy.as_mut(), |candidate| taken.contains(candidate), moment).unwrap()
+            pool.choose(policy.as_mut(), |candidate| taken.contains(candidate), moment).unwrap().0
         };
         let first = best(&[]);
         assert!((first.float("x").unwrap() - 0.4).abs() < 1e-2, "{first}");

@@ -12,6 +12,7 @@ mod candidates;
 mod epsilon_greedy;
 mod greedy;
 mod schedule;
+mod selection;
 mod softmax;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub(crate) use candidates::Pool;
 pub use epsilon_greedy::EpsilonGreedy;
 pub use greedy::Greedy;
 pub use schedule::Schedule;
+pub use selection::Selection;
 pub use softmax::Softmax;
 pub use thompson::{Draw, Thompson};
 pub use ucb::{Bonus, Ucb};

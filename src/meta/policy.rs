@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::learner::{MetaAgent, MetaLearner};
 use crate::error::{Error, Result};
+use crate::explore::Selection;
 use crate::optimizer::{Context, Optimizer, Problem};
 use crate::persist::{Persist, Snapshot, write_atomically};
 use crate::space::{Configuration, Grid, SearchSpace};
@@ -420,6 +421,10 @@ impl Optimizer for Sealed {
 
     fn tell(&mut self, trial: &Trial, cx: &Context<'_>) -> Result<()> {
         self.optimizer.tell(trial, cx)
+    }
+
+    fn selection(&self) -> Option<Selection> {
+        self.optimizer.selection()
     }
 }
 

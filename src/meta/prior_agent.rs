@@ -11,7 +11,7 @@ use super::learner::MetaLearner;
 use super::prior::{LearnedPrior, Points, PriorSettings};
 use super::tried::Reader;
 use crate::error::{Error, Result};
-use crate::explore::{Exploration, Explore, Moment, Schedule, Ucb};
+use crate::explore::{Exploration, Explore, Moment, Schedule, Selection, Ucb};
 use crate::mdp::ActionSet;
 use crate::optimizer::{Context, Optimizer, Problem, sobol_point};
 use crate::persist::{Array, Persist, Snapshot};
@@ -151,6 +151,7 @@ impl Rule {
                 policy.choose(estimates, allowed, moment, rng)
             }
             Self::ExpectedImprovement => {
+                belief.estimates(estimates);
                 let best = belief.incumbent().unwrap_or(0.5);
                 let key = |point: usize| {
                     let sd = belief.sd(point);
@@ -279,6 +280,7 @@ impl MetaLearner for PriorLearner {
             reader: Reader::new(points),
             belief: None,
             estimates: Estimates::default(),
+            selection: None,
             learner: self,
         }))
     }
@@ -359,6 +361,7 @@ struct PriorSearch {
     reader: Reader,
     belief: Option<Belief>,
     estimates: Estimates,
+    selection: Option<Selection>,
 }
 
 impl Optimizer for PriorSearch {
@@ -380,11 +383,16 @@ impl Optimizer for PriorSearch {
         let moment = Moment { trial: cx.id.0, episode: 0, streams: cx.streams };
         let mut rng = cx.streams.at("agent", cx.id.0);
         let point = self.rule.choose(belief, &allowed, &mut self.estimates, moment, &mut rng);
+        self.selection = Some(Selection::of(&self.estimates.mean, &allowed, point));
         Ok(self.reader.points().configurations()[point].clone())
     }
 
     fn tell(&mut self, _trial: &Trial, _cx: &Context<'_>) -> Result<()> {
         Ok(())
+    }
+
+    fn selection(&self) -> Option<Selection> {
+        self.selection
     }
 }
 

@@ -10,6 +10,7 @@ use super::prior::LearnedPrior;
 use super::tried::Tried;
 use crate::agent::{HypRl, HypRlLearner};
 use crate::error::{Error, Result};
+use crate::explore::Selection;
 use crate::mdp::ActionSet;
 use crate::optimizer::{Context, Optimizer, Problem};
 use crate::persist::{Array, Persist, Snapshot};
@@ -239,6 +240,7 @@ impl MetaLearner for RecurrentLearner {
             fine_tune,
             stored: 0,
             budget: problem.budget,
+            selection: None,
             agent: self,
         }))
     }
@@ -310,6 +312,7 @@ struct RecurrentSearch {
     /// The trials of the open episode of fine-tuning.
     stored: usize,
     budget: Option<usize>,
+    selection: Option<Selection>,
 }
 
 impl Optimizer for RecurrentSearch {
@@ -339,7 +342,9 @@ impl Optimizer for RecurrentSearch {
             (false, None) => network.epsilon(cx.id.0, 100),
         };
         let mut rng = cx.streams.at("agent", cx.id.0);
-        let action = act(self.learner.values(), &allowed, epsilon, &mut rng);
+        let values = self.learner.values();
+        let action = act(values, &allowed, epsilon, &mut rng);
+        self.selection = Some(Selection::of(values, &allowed, action));
         Ok(grid.get(action).clone())
     }
 
@@ -363,6 +368,10 @@ impl Optimizer for RecurrentSearch {
         }
         self.learner.update(&mut cx.streams.at("updates", cx.id.0));
         Ok(())
+    }
+
+    fn selection(&self) -> Option<Selection> {
+        self.selection
     }
 }
 

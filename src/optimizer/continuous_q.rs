@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Optimizer, Problem, sobol_point};
 use crate::error::{Error, Result};
-use crate::explore::{Candidates, Exploration, Explore, Moment, Pool};
+use crate::explore::{Candidates, Exploration, Explore, Moment, Pool, Selection};
 use crate::mdp::{Reward, RewardKind};
 use crate::persist::{Persist, Snapshot};
 use crate::space::{Configuration, Grid, SearchSpace};
@@ -84,6 +84,7 @@ impl ContinuousQ {
             design: self.design.of(problem),
             optimum: problem.optimum,
             grid: problem.grid.clone(),
+            selection: None,
         })
     }
 }
@@ -97,6 +98,7 @@ pub struct ContinuousQSearch {
     design: usize,
     optimum: Option<Score>,
     grid: Option<Arc<Grid>>,
+    selection: Option<Selection>,
 }
 
 impl ContinuousQSearch {
@@ -140,6 +142,7 @@ impl ContinuousQSearch {
 
 impl Optimizer for ContinuousQSearch {
     fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration> {
+        self.selection = None;
         let tried = cx.history.trials().iter().map(|trial| &trial.configuration);
         let pending = cx.pending.iter().map(|trial| &trial.configuration);
         let taken: HashSet<&Configuration> = tried.chain(pending).collect();
@@ -172,8 +175,18 @@ impl Optimizer for ContinuousQSearch {
             }
         }
         let chosen = pool.choose(policy.as_mut(), |candidate| taken.contains(candidate), moment);
-        // Where every configuration was tried, one is tried again.
-        Ok(chosen.unwrap_or_else(|| self.at(cx.space, &sobol)))
+        Ok(match chosen {
+            Some((configuration, selection)) => {
+                self.selection = Some(selection);
+                configuration
+            }
+            // Where every configuration was tried, one is tried again.
+            None => self.at(cx.space, &sobol),
+        })
+    }
+
+    fn selection(&self) -> Option<Selection> {
+        self.selection
     }
 
     fn tell(&mut self, _trial: &Trial, _cx: &Context<'_>) -> Result<()> {

@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
+use crate::explore::Selection;
 use crate::persist::Persist;
 use crate::space::{Configuration, Grid, GridSize, SearchSpace};
 use crate::streams::Streams;
@@ -120,4 +121,10 @@ pub trait Optimizer: Persist + Send {
     ///
     /// What the optimizer's own parts report; a well-built one does not fail here.
     fn tell(&mut self, trial: &Trial, cx: &Context<'_>) -> Result<()>;
+
+    /// How the configuration of the last [`ask`](Optimizer::ask) was chosen; `None` where no values of actions were
+    /// compared, as in an initial design. It is no state: a loaded optimizer need not know it.
+    fn selection(&self) -> Option<Selection> {
+        None
+    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Optimizer, Problem, sobol_point};
 use crate::agent::{Agent, QAgent, QLearning, Step};
 use crate::error::{Error, Result};
-use crate::explore::Moment;
+use crate::explore::{Moment, Selection};
 use crate::mdp::{ActionSet, Framing, FramingConfig, Ledger, Observation, Reward, Situation};
 use crate::persist::{Array, Persist, Snapshot};
 use crate::space::{Configuration, GridSize};
@@ -71,6 +71,7 @@ impl Discrete {
             optimum: problem.optimum,
             ledger: Ledger::new(grid),
             decisions: BTreeMap::new(),
+            selection: None,
         })
     }
 }
@@ -93,6 +94,7 @@ pub struct Reinforced {
     ledger: Ledger,
     /// By trial.
     decisions: BTreeMap<u64, Decision>,
+    selection: Option<Selection>,
 }
 
 impl Reinforced {
@@ -130,6 +132,7 @@ impl Optimizer for Reinforced {
     fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration> {
         let designed = if cx.id.0 < self.design_trials as u64 { self.designed(cx) } else { None };
         let mut rng = cx.streams.at("agent", cx.id.0);
+        self.selection = None;
         let situation = self.framing.situation(cx, &self.ledger, &mut rng);
         let row = match (situation, designed) {
             (Situation::Enter(_), Some(row)) => row,
@@ -139,7 +142,11 @@ impl Optimizer for Reinforced {
                     // Where the designed configuration is an action's, taking it is a decision.
                     Some(row) => (0..self.framing.actions())
                         .find(|&action| self.target(observation.state, action) == Some(row)),
-                    None => Some(self.agent.act(&observation, self.moment(cx), &mut rng)?),
+                    None => {
+                        let action = self.agent.act(&observation, self.moment(cx), &mut rng)?;
+                        self.selection = self.agent.selection();
+                        Some(action)
+                    }
                 };
                 match action {
                     Some(action) => {
@@ -171,6 +178,10 @@ impl Optimizer for Reinforced {
             // The process was put somewhere else than where a decision led.
             _ => self.agent.interrupt(&rewards, moment),
         }
+    }
+
+    fn selection(&self) -> Option<Selection> {
+        self.selection
     }
 }
 

@@ -22,6 +22,7 @@ use std::collections::VecDeque;
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
+use crate::explore::Selection;
 use crate::objectives::front;
 use crate::optimizer::{Context, Optimizer, Problem};
 use crate::prune::{Peer, Progress, Pruner, PrunerConfig};
@@ -285,6 +286,12 @@ impl Study {
         observers.append(&mut self.observers);
         self.observers = observers;
         Ok(())
+    }
+
+    /// How the last configuration that this study proposed was chosen; `None` where no values of actions were
+    /// compared.
+    pub fn selection(&self) -> Option<Selection> {
+        self.optimizer.selection()
     }
 
     /// Reports an intermediate value of a pending trial, such as the error after an epoch. A second one for

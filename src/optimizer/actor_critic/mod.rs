@@ -22,7 +22,7 @@ use self::transitions::Transitions;
 use super::{Context, Optimizer, Problem, sobol_point};
 use crate::agent::{ActorCritic, ActorCriticConfig, ControlBatch};
 use crate::error::{Error, Result};
-use crate::explore::{Exploration, Explore, Moment};
+use crate::explore::{Exploration, Explore, Moment, Selection};
 use crate::mdp::{
     ActionEncoding, ActionSet, ContinuousFraming, ContinuousFramingConfig, ContinuousSelect,
     Reward, RewardKind,
@@ -171,6 +171,7 @@ impl ContinuousControl {
             scores: Vec::new(),
             decisions: BTreeMap::new(),
             scratch: Scratch::default(),
+            selection: None,
         })
     }
 }
@@ -219,6 +220,7 @@ pub struct ActorCriticSearch {
     /// By trial.
     decisions: BTreeMap<u64, Decision>,
     scratch: Scratch,
+    selection: Option<Selection>,
 }
 
 impl ActorCriticSearch {
@@ -259,7 +261,9 @@ impl ActorCriticSearch {
         if allowed.is_empty() {
             allowed = ActionSet::all(candidates.configurations.len());
         }
-        let chosen = policy.choose(&self.scratch.estimates, &allowed, moment, &mut rng);
+        let estimates = &self.scratch.estimates;
+        let chosen = policy.choose(estimates, &allowed, moment, &mut rng);
+        self.selection = Some(Selection::of(&estimates.mean, &allowed, chosen));
         candidates.configurations.swap_remove(chosen)
     }
 
@@ -354,6 +358,7 @@ impl<'a> Taken<'a> {
 
 impl Optimizer for ActorCriticSearch {
     fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration> {
+        self.selection = None;
         let taken = Taken::of(cx);
         let state = self.framing.observe(cx);
         let designed = cx.id.0 < self.design_trials || !self.framing.decides();
@@ -386,6 +391,10 @@ impl Optimizer for ActorCriticSearch {
             self.agent.begin_episode(&mut cx.streams.at("actor-critic/episode", cx.id.0));
         }
         Ok(())
+    }
+
+    fn selection(&self) -> Option<Selection> {
+        self.selection
     }
 }
 
