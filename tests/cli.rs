@@ -5,8 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-const HEADER: &str =
-    "surface,strategy,seed,trial,score,best_score,regret,normalized_regret,ask_micros,tell_micros";
+const HEADER: &str = "surface,strategy,seed,trial,score,best_score,regret,normalized_regret,repeated,exploratory,value_spread,ask_micros,tell_micros";
 
 fn hyperq(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hyperq")).args(arguments).output().unwrap()
@@ -58,8 +57,8 @@ fn compare_writes_three_files_and_a_narrow_table() {
     let csv = fs::read_to_string(out.join("trials.csv")).unwrap();
     let mut lines = csv.lines();
     assert_eq!(lines.next(), Some(HEADER));
-    assert_eq!(lines.clone().count(), 2 * 3 * 6);
-    assert!(lines.all(|line| line.split(',').count() == 10 && line.starts_with("branin,")));
+    assert_eq!(lines.clone().count(), 3 * 3 * 6);
+    assert!(lines.all(|line| line.split(',').count() == 13 && line.starts_with("branin,")));
     let summary: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(out.join("summary.json")).unwrap()).unwrap();
     assert_eq!(summary["checkpoints"], serde_json::json!([1, 3, 5, 6]));
@@ -91,7 +90,7 @@ fn json_on_stdout_is_the_summary_and_nothing_else() {
     let file = fs::read_to_string(directory.path().join("summary.json")).unwrap();
     assert_eq!(text(&output.stdout), file);
     let summary: serde_json::Value = serde_json::from_str(&file).unwrap();
-    assert_eq!(summary["strategies"].as_array().unwrap().len(), 2);
+    assert_eq!(summary["strategies"].as_array().unwrap().len(), 3);
     let progress = text(&output.stderr);
     assert!(progress.contains("100 %"), "plain progress where stderr is no terminal: {progress}");
     assert!(!progress.contains('\u{1b}') && !progress.contains('\r'));
@@ -173,7 +172,7 @@ fn a_file_describes_a_comparison_and_options_win_over_it() {
     let output = compare(&out, &["--config", config.to_str().unwrap(), "--trials", "5"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let lines = trials(&out);
-    assert_eq!(lines.len(), 1 + 2 * 2 * 5);
+    assert_eq!(lines.len(), 1 + 3 * 2 * 5);
     let ordered: Vec<_> =
         lines.iter().filter(|line| line.starts_with("branin,in-order,")).collect();
     let score = |line: &str| line.split(',').nth(4).unwrap().to_owned();
@@ -243,7 +242,7 @@ fn an_interrupt_leaves_a_valid_partial_result() {
     assert!(rest.iter().any(|line| line.starts_with("interrupted: ")), "{rest:?}");
     let csv = fs::read_to_string(out.join("trials.csv")).unwrap();
     assert!(csv.ends_with('\n'));
-    assert!(csv.lines().all(|line| line.split(',').count() == 10));
+    assert!(csv.lines().all(|line| line.split(',').count() == 13));
     assert!(csv.lines().count() > 1 && csv.lines().count() < 1 + 5000 * 2000);
     let summary: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(out.join("summary.json")).unwrap()).unwrap();

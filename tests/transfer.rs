@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use hyperq::agent::HypRl;
-use hyperq::experiment::{Pair, trials_csv};
+use hyperq::experiment::{Entrant, Pair, trials_csv};
 use hyperq::meta::{
-    Belief, Contender, ContenderKind, ControlAgent, Corpus, LearnedPrior, MetaAgent, Points,
-    Policy, PolicyStudy, PriorAgent, PriorSettings, RecurrentAgent, Split, Target, Training,
-    Transfer, registered,
+    Belief, Contender, ControlAgent, Corpus, LearnedPrior, MetaAgent, Points, Policy, PolicyStudy,
+    PriorAgent, PriorSettings, RecurrentAgent, Split, Target, Training, Transfer, registered,
 };
 use hyperq::optimizer::Problem;
 use hyperq::prelude::*;
@@ -470,9 +469,9 @@ fn pending_trials_differ_and_are_told_in_any_order() {
 // ---- Transfer -------------------------------------------------------------------------------------
 
 fn transfer(corpus: Corpus, split: Split, jobs: usize) -> Transfer {
-    let trained = |name: &str| Contender {
+    let trained = |name: &str| Contender::Trained {
         name: name.to_owned(),
-        kind: ContenderKind::Trained(quick(&MetaAgent::named(name).unwrap())),
+        agent: quick(&MetaAgent::named(name).unwrap()),
     };
     let scratch = MetaAgent::named("prior-ucb").unwrap();
     Transfer {
@@ -483,11 +482,8 @@ fn transfer(corpus: Corpus, split: Split, jobs: usize) -> Transfer {
             trained("prior-control"),
             trained("average-rank"),
             trained("greedy-portfolio"),
-            Contender {
-                name: "prior-ucb-scratch".into(),
-                kind: ContenderKind::Fresh(Strategy::Untrained(scratch)),
-            },
-            Contender { name: "random".into(), kind: ContenderKind::Fresh(Strategy::Random {}) },
+            Contender::Fresh(Entrant::new("prior-ucb-scratch", Strategy::Untrained(scratch))),
+            Contender::Fresh(Entrant::named("random").unwrap()),
         ],
         trials: 12,
         seeds: 2,
@@ -528,7 +524,7 @@ fn splits_hold_out_what_they_say() {
     let corpus = Corpus::read(first.path()).unwrap();
     let run = |split: Split| {
         let mut transfer = transfer(corpus.clone(), split, 2);
-        transfer.contenders.retain(|contender| contender.name == "average-rank");
+        transfer.contenders.retain(|contender| contender.name() == "average-rank");
         transfer.run(&|_| (), &AtomicBool::new(false)).map_err(|error| error.to_string())
     };
     assert_eq!(run(Split::LeaveOneOut).unwrap().plan.surfaces.len(), 5);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, ValueEnum};
 use hyperq::experiment::config::Config;
-use hyperq::experiment::{self, Entrant, Plan, Results, Summary, Written};
+use hyperq::experiment::{self, Entrant, Plan, RANDOM_TWICE, Results, Summary, Written};
 use hyperq::strategy::registry;
 use hyperq::surface::{self, Surface};
 
@@ -143,12 +143,10 @@ impl Compare {
         } else {
             registry()
                 .iter()
-                .map(|registered| Entrant {
-                    name: registered.name.clone(),
-                    strategy: registered.strategy.clone(),
-                })
+                .map(|registered| Entrant::new(&registered.name, registered.strategy.clone()))
                 .collect()
         };
+        let strategies = with_random_twice(strategies);
         let default = Plan::default();
         let plan = Plan {
             surfaces,
@@ -177,6 +175,14 @@ impl Compare {
         option("--seed", plan.seed.to_string());
         words.join(" ")
     }
+}
+
+/// The strategies and, where it is none of them, random search at twice the budget.
+pub(super) fn with_random_twice(mut strategies: Vec<Entrant>) -> Vec<Entrant> {
+    if strategies.iter().all(|entrant| entrant.name != RANDOM_TWICE) {
+        strategies.extend(Entrant::named(RANDOM_TWICE));
+    }
+    strategies
 }
 
 /// Set by the first Ctrl-C; the second ends the program.

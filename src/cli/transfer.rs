@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use clap::Args;
-use hyperq::experiment::{self, Plan, Results, Summary};
-use hyperq::meta::{Contender, ContenderKind, Corpus, MetaAgent, Split, Stage, Transfer, signal};
+use hyperq::experiment::{self, Entrant, Plan, RANDOM_TWICE, Results, Summary};
+use hyperq::meta::{Contender, Corpus, MetaAgent, Split, Stage, Transfer, signal};
 use hyperq::strategy::Strategy;
 use rayon::prelude::*;
 
@@ -138,21 +138,16 @@ impl TransferCommand {
         for name in names {
             let agent = agent(&name, &own)?;
             let scratch = agent.learns_alone() && (named || FROM_SCRATCH.contains(&name.as_str()));
-            contenders.push(Contender {
-                name: name.clone(),
-                kind: ContenderKind::Trained(agent.clone()),
-            });
+            contenders.push(Contender::Trained { name: name.clone(), agent: agent.clone() });
             if scratch {
-                contenders.push(Contender {
-                    name: format!("{name}-scratch"),
-                    kind: ContenderKind::Fresh(Strategy::Untrained(agent)),
-                });
+                let strategy = Strategy::Untrained(agent);
+                contenders
+                    .push(Contender::Fresh(Entrant::new(format!("{name}-scratch"), strategy)));
             }
         }
-        contenders.push(Contender {
-            name: "random".to_owned(),
-            kind: ContenderKind::Fresh(Strategy::Random {}),
-        });
+        for name in ["random", RANDOM_TWICE] {
+            contenders.push(Contender::Fresh(Entrant::named(name).map_err(Failure::failed)?));
+        }
         Ok(Transfer {
             corpus,
             split,
@@ -190,12 +185,10 @@ impl TransferCommand {
 
 /// Each trained agent against its counterpart from scratch and against the references.
 fn pairs(contenders: &[Contender]) -> Vec<(String, String)> {
-    let present = |name: &str| contenders.iter().any(|contender| contender.name == name);
+    let present = |name: &str| contenders.iter().any(|contender| contender.name() == name);
     let mut pairs = Vec::new();
-    for Contender { name, kind } in contenders {
-        if !matches!(kind, ContenderKind::Trained(_)) {
-            continue;
-        }
+    for contender in contenders {
+        let Contender::Trained { name, .. } = contender else { continue };
         let scratch = format!("{name}-scratch");
         let references = REFERENCES.iter().map(|reference| (*reference).to_owned());
         for against in std::iter::once(scratch).chain(references) {

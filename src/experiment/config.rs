@@ -15,7 +15,8 @@
 //! size = { resolution = 9 }
 //! ```
 //!
-//! Instead of a `base`, a strategy may give the kind of `optimizer` and then every setting.
+//! `evaluations = 2` makes every trial of a strategy two evaluations, of which the best counts, as those of
+//! `random-2x` are. Instead of a `base`, a strategy may give the kind of `optimizer` and then every setting.
 //! Tables are merged into the base's setting by setting. Where a setting is a choice between variants
 //! (`size` is either `resolution` or `at-most`), naming another variant replaces the choice whole.
 
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Entrant;
+use super::{Entrant, RANDOM_TWICE};
 use crate::error::{Error, Result};
 use crate::strategy::{Strategy, registry};
 
@@ -132,7 +133,7 @@ fn resolve(defined: &[Entrant], name: &str) -> Result<Entrant> {
     if let Some(entrant) = defined.iter().find(|entrant| entrant.name == name) {
         return Ok(entrant.clone());
     }
-    if registry().iter().any(|registered| registered.name == name) {
+    if name == RANDOM_TWICE || registry().iter().any(|registered| registered.name == name) {
         return Entrant::named(name);
     }
     let known = defined.iter().map(|entrant| entrant.name.as_str());
@@ -179,7 +180,18 @@ fn define(table: toml::Table, file: &File<'_>, at: usize) -> Result<Entrant> {
             ));
         }
     };
-    if registry().iter().any(|registered| registered.name == name) {
+    let evaluations = match settings.shift_remove("evaluations") {
+        None => 1,
+        Some(given) => {
+            let rule = || {
+                let most = Entrant::MOST_EVALUATIONS;
+                file.error(at, &format!("strategy `{name}`: `evaluations` must be in 1..={most}"))
+            };
+            let number = given.as_u64().and_then(|number| usize::try_from(number).ok());
+            number.filter(|n| (1..=Entrant::MOST_EVALUATIONS).contains(n)).ok_or_else(rule)?
+        }
+    };
+    if name == RANDOM_TWICE || registry().iter().any(|registered| registered.name == name) {
         let rule = format!("strategy `{name}`: the name is taken by a registered strategy");
         return Err(file.error(at, &rule));
     }
@@ -208,7 +220,7 @@ fn define(table: toml::Table, file: &File<'_>, at: usize) -> Result<Entrant> {
         };
         file.error(at, &rule)
     })?;
-    Ok(Entrant { name, strategy })
+    Ok(Entrant { evaluations, ..Entrant::new(name, strategy) })
 }
 
 /// The path of a number that is NaN or infinite. JSON has no such numbers, so it would be lost.

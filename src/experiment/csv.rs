@@ -6,9 +6,12 @@ use super::metrics::curve;
 use super::runner::Results;
 
 /// The columns of `trials.csv`. `seed` is the number of the seed from 0, `trial` counts from 1. Scores
-/// are in the surface's own unit and direction; a failed evaluation has none. The two last columns are
+/// are in the surface's own unit and direction; a failed evaluation has none. `repeated` says whether
+/// the configuration had been tried before in the run, `exploratory` whether an action of a higher value was passed
+/// over, and `value_spread` is the standard deviation of the values compared ([`Selection`](crate::explore::Selection));
+/// both are empty where no values of actions were compared. The two last columns are
 /// wall-clock times and the only ones that differ from one execution to the next.
-pub const HEADER: [&str; 10] = [
+pub const HEADER: [&str; 13] = [
     "surface",
     "strategy",
     "seed",
@@ -17,6 +20,9 @@ pub const HEADER: [&str; 10] = [
     "best_score",
     "regret",
     "normalized_regret",
+    "repeated",
+    "exploratory",
+    "value_spread",
     "ask_micros",
     "tell_micros",
 ];
@@ -50,6 +56,9 @@ pub fn trials_csv(results: &Results) -> Result<Vec<u8>> {
                     &number(point.best),
                     &number(point.regret),
                     &number(point.normalized_regret),
+                    &record.repeated.to_string(),
+                    &record.selection.map_or(String::new(), |s| s.exploratory.to_string()),
+                    &number(record.selection.map(|s| f64::from(s.spread))),
                     &format!("{:.3}", record.ask_micros),
                     &format!("{:.3}", record.tell_micros),
                 ])

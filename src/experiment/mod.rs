@@ -38,7 +38,7 @@ use crate::persist::write_atomically;
 
 pub use self::csv::{HEADER, trials_csv};
 pub use pairs::{Difference, Pair};
-pub use plan::{Entrant, Plan, run_seed};
+pub use plan::{Entrant, Plan, RANDOM_TWICE, run_seed};
 #[cfg(feature = "report")]
 pub use report::report_html;
 pub(crate) use runner::run_with;

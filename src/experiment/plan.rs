@@ -15,16 +15,34 @@ pub struct Entrant {
     pub name: String,
     /// Its settings.
     pub strategy: Strategy,
+    /// How many evaluations one trial of it is, at least 1; the best of them counts. More than one is a handicap
+    /// for the others: at trial t it has seen so many times t values.
+    pub evaluations: usize,
 }
 
+/// Random search that is given two evaluations where the others have one: what a strategy must beat to be worth
+/// its trouble (Li et al. 2018, "Hyperband", section 5).
+pub const RANDOM_TWICE: &str = "random-2x";
+
 impl Entrant {
-    /// A registered strategy under its own name.
+    /// The most evaluations of a trial.
+    pub const MOST_EVALUATIONS: usize = 1000;
+
+    /// A registered strategy under its own name, or [`RANDOM_TWICE`].
     ///
     /// # Errors
     ///
     /// [`Error::Unknown`] with the nearest name.
     pub fn named(name: &str) -> Result<Self> {
-        Ok(Self { name: name.to_owned(), strategy: Strategy::named(name)? })
+        if name == RANDOM_TWICE {
+            return Ok(Self { evaluations: 2, ..Self::new(name, Strategy::Random {}) });
+        }
+        Ok(Self::new(name, Strategy::named(name)?))
+    }
+
+    /// A strategy under a name, with one evaluation a trial.
+    pub fn new(name: impl Into<String>, strategy: Strategy) -> Self {
+        Self { name: name.into(), strategy, evaluations: 1 }
     }
 }
 
@@ -85,7 +103,8 @@ impl Plan {
     /// # Errors
     ///
     /// [`Error::Setting`] where trials, seeds or jobs are 0, where there are more than 1024 jobs, where there is no surface or no strategy,
-    /// where a name occurs twice, or where the whole has more than 50 million trials.
+    /// where a name occurs twice, where a strategy has no evaluation or more than
+    /// [`Entrant::MOST_EVALUATIONS`] a trial, or where the whole has more than 50 million trials.
     pub fn check(&self) -> Result<()> {
         let owner = "compare";
         for (setting, value) in [
@@ -101,6 +120,12 @@ impl Plan {
         }
         if self.jobs > MOST_JOBS {
             return Err(Error::setting(owner, "jobs", format!("in 1..={MOST_JOBS}"), self.jobs));
+        }
+        for Entrant { name, evaluations, .. } in &self.strategies {
+            if !(1..=Entrant::MOST_EVALUATIONS).contains(evaluations) {
+                let rule = format!("in 1..={} for `{name}`", Entrant::MOST_EVALUATIONS);
+                return Err(Error::setting(owner, "evaluations", rule, evaluations));
+            }
         }
         let size = [self.surfaces.len(), self.strategies.len(), self.seeds, self.trials]
             .iter()

@@ -1,22 +1,30 @@
 //! Runs a plan on all cores.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::explore::Selection;
 use crate::optimizer::{GridCache, Optimizer, Problem};
+use crate::space::Configuration;
 use crate::streams::Streams;
 use crate::study::Study;
-use crate::surface::Spec;
+use crate::surface::{Spec, Surface};
+use crate::trial::Direction;
 
 use super::plan::{Plan, run_seed};
 
-/// One trial of a run.
+/// One trial of a run; of an entrant with several evaluations a trial, all of them together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// The value in the surface's own unit; `None` where the evaluation failed.
+    /// The value in the surface's own unit, the best of several; `None` where every evaluation failed.
     pub value: Option<f64>,
+    /// Whether the configuration (the last of several) had been tried before in this run.
+    pub repeated: bool,
+    /// How it was chosen, where values of actions were compared.
+    pub selection: Option<Selection>,
     /// The time that the strategy took to propose the configuration, in microseconds.
     pub ask_micros: f64,
     /// The time that the strategy took to learn from the outcome, in microseconds.
@@ -214,7 +222,8 @@ fn one(
     let surface = &plan.surfaces[place];
     let spec = surface.spec();
     let seed = run_seed(plan.seed, &spec.name, seed);
-    let study = problem(spec, plan.trials, grids).and_then(|problem| {
+    let evaluations = plan.strategies[strategy].evaluations;
+    let study = problem(spec, plan.trials * evaluations, grids).and_then(|problem| {
         let optimizer = build(place, strategy, &problem, Streams::new(seed))?;
         Study::builder(spec.space.clone())
             .problem(problem)
@@ -223,50 +232,110 @@ fn one(
             .seed(seed)
             .build()
     });
-    let mut study = match study {
+    let study = match study {
         Ok(study) => study,
         Err(error) => {
             run.end = End::Refused(error.to_string());
             return run;
         }
     };
+    let mut running = Running {
+        study,
+        surface: surface.as_ref(),
+        seed,
+        tried: HashSet::new(),
+        first_failure: None,
+    };
     run.records.reserve_exact(plan.trials);
-    for trial in 0..plan.trials as u64 {
+    for _ in 0..plan.trials {
         if cancel.load(Ordering::Relaxed) {
             run.end = End::Interrupted;
             break;
         }
-        let begun = Instant::now();
-        let suggestion = match study.ask() {
-            Ok(suggestion) => suggestion,
-            Err(error) => {
-                run.end = End::Broken(error.to_string());
-                break;
+        let (record, broken) = running.trial(evaluations);
+        if let Some(record) = record {
+            run.records.push(record);
+            trial_done();
+        }
+        if let Some(reason) = broken {
+            run.end = End::Broken(reason);
+            break;
+        }
+    }
+    run.first_failure = running.first_failure;
+    run
+}
+
+/// A run at work.
+struct Running<'a> {
+    study: Study,
+    surface: &'a dyn Surface,
+    seed: u64,
+    tried: HashSet<Configuration>,
+    first_failure: Option<String>,
+}
+
+impl Running<'_> {
+    /// A trial of so many evaluations, as far as it came, and why the strategy could not go on.
+    fn trial(&mut self, evaluations: usize) -> (Option<Record>, Option<String>) {
+        let mut whole: Option<Record> = None;
+        for _ in 0..evaluations {
+            let (record, told) = match self.evaluation() {
+                Ok(done) => done,
+                Err(error) => return (whole, Some(error.to_string())),
+            };
+            whole = Some(match whole {
+                None => record,
+                Some(earlier) => together(earlier, record, self.surface.spec().direction),
+            });
+            if let Err(error) = told {
+                return (whole, Some(error.to_string()));
             }
-        };
+        }
+        (whole, None)
+    }
+
+    /// One evaluation, and whether the strategy could learn from it.
+    fn evaluation(&mut self) -> Result<(Record, Result<()>)> {
+        let spec = self.surface.spec();
+        let begun = Instant::now();
+        let suggestion = self.study.ask()?;
         let ask_micros = micros(begun);
-        let mut rng = Streams::new(seed).at("evaluation", trial);
+        let selection = self.study.selection();
+        let mut rng = Streams::new(self.seed).at("evaluation", suggestion.id.0);
         // A value that is not finite is no score: the study records it as failed, and so do we.
-        let value = surface
+        let value = self
+            .surface
             .evaluate(&suggestion.configuration, &mut rng)
             .and_then(|value| spec.direction.score(value).map(|_| value));
         let begun = Instant::now();
         let (told, value) = match value {
-            Ok(value) => (study.tell(suggestion.id, value), Some(value)),
+            Ok(value) => (self.study.tell(suggestion.id, value), Some(value)),
             Err(error) => {
                 let reason = error.to_string();
-                run.first_failure.get_or_insert_with(|| reason.clone());
-                (study.fail(suggestion.id, reason), None)
+                self.first_failure.get_or_insert_with(|| reason.clone());
+                (self.study.fail(suggestion.id, reason), None)
             }
         };
-        run.records.push(Record { value, ask_micros, tell_micros: micros(begun) });
-        trial_done();
-        if let Err(error) = told {
-            run.end = End::Broken(error.to_string());
-            break;
-        }
+        let tell_micros = micros(begun);
+        let repeated = !self.tried.insert(suggestion.configuration);
+        Ok((Record { value, repeated, selection, ask_micros, tell_micros }, told))
     }
-    run
+}
+
+/// Two evaluations of one trial as one record.
+fn together(earlier: Record, later: Record, direction: Direction) -> Record {
+    let value = match (earlier.value, later.value, direction) {
+        (Some(a), Some(b), Direction::Minimize) => Some(a.min(b)),
+        (Some(a), Some(b), Direction::Maximize) => Some(a.max(b)),
+        (a, b, _) => a.or(b),
+    };
+    Record {
+        value,
+        ask_micros: earlier.ask_micros + later.ask_micros,
+        tell_micros: earlier.tell_micros + later.tell_micros,
+        ..later
+    }
 }
 
 fn micros(since: Instant) -> f64 {
@@ -431,7 +500,7 @@ mod tests {
             surfaces: vec![Line::named("a"), Line::named("b")],
             strategies: vec![
                 Entrant::named("random").unwrap(),
-                Entrant { name: "impossible".into(), strategy: impossible },
+                Entrant::new("impossible", impossible),
                 Entrant::named("grid").unwrap(),
             ],
             trials: 40,
@@ -481,9 +550,7 @@ mod tests {
     #[test]
     fn strategies_share_random_numbers_and_seeds_do_not() {
         let mut plan = plan(2);
-        plan.strategies = ["x", "y"]
-            .map(|name| Entrant { name: name.into(), strategy: Strategy::Random {} })
-            .to_vec();
+        plan.strategies = ["x", "y"].map(|name| Entrant::new(name, Strategy::Random {})).to_vec();
         let results = run(&plan, &|_| (), &AtomicBool::new(false)).unwrap();
         let values = |index: usize| -> Vec<Option<f64>> {
             results.runs[index].records.iter().map(|record| record.value).collect()
@@ -511,6 +578,43 @@ mod tests {
             trials_csv(&results).unwrap().iter().filter(|byte| **byte == b'\n').count(),
             1 + results.runs.iter().map(|run| run.records.len()).sum::<usize>()
         );
+    }
+
+    #[test]
+    fn several_evaluations_a_trial_are_the_best_of_twice_as_many() {
+        let plan = |strategies: &[&str], trials| Plan {
+            strategies: strategies.iter().map(|name| Entrant::named(name).unwrap()).collect(),
+            trials,
+            seeds: 2,
+            ..plan(1)
+        };
+        let run = |plan: &Plan| run(plan, &|_| (), &AtomicBool::new(false)).unwrap();
+        let twice = run(&plan(&["random-2x"], 10));
+        let once = run(&plan(&["random"], 20));
+        for (twice, once) in twice.runs.iter().zip(&once.runs) {
+            assert_eq!(twice.records.len(), 10);
+            for (record, pair) in twice.records.iter().zip(once.records.chunks_exact(2)) {
+                let best = pair.iter().filter_map(|r| r.value).reduce(f64::max);
+                assert_eq!(record.value, best);
+            }
+        }
+    }
+
+    #[test]
+    fn records_tell_repeats_and_how_configurations_were_chosen() {
+        let surfaces = crate::surface::open("branin").unwrap();
+        let strategies = ["random", "dqn-select-greedy", "kernel-select-softmax"];
+        let strategies = strategies.map(|name| Entrant::named(name).unwrap()).into();
+        let plan = Plan { surfaces, strategies, trials: 12, seeds: 1, ..Plan::default() };
+        let results = run(&plan, &|_| (), &AtomicBool::new(false)).unwrap();
+        let [random, greedy, softmax] = &results.runs[..] else { panic!() };
+        assert!(random.records.iter().all(|record| record.selection.is_none() && !record.repeated));
+        let chosen: Vec<_> = greedy.records.iter().filter_map(|record| record.selection).collect();
+        assert_eq!(chosen.len(), 7, "five trials are the initial design");
+        assert!(chosen.iter().all(|selection| !selection.exploratory));
+        let chosen = softmax.records.iter().filter_map(|record| record.selection);
+        assert!(chosen.clone().any(|selection| selection.exploratory));
+        assert!(chosen.clone().all(|selection| selection.spread > 0.0));
     }
 
     #[test]

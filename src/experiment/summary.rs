@@ -491,6 +491,8 @@ mod tests {
                         .iter()
                         .map(|value| Record {
                             value: value.is_finite().then_some(*value),
+                            repeated: false,
+                            selection: None,
                             ask_micros: 1.0,
                             tell_micros: 2.0,
                         })

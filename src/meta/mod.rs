@@ -39,4 +39,4 @@ pub use recurrent::{Gain, RecurrentAgent, RecurrentLearner};
 pub use signal::signal;
 pub use standardizer::Standardizer;
 pub use training::Training;
-pub use transfer::{Contender, ContenderKind, Split, Stage, Transfer};
+pub use transfer::{Contender, Split, Stage, Transfer};

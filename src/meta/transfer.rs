@@ -30,20 +30,26 @@ pub enum Split {
 
 /// What takes part.
 #[derive(Debug, Clone)]
-pub struct Contender {
-    /// The name in the results.
-    pub name: String,
-    /// What it is.
-    pub kind: ContenderKind,
+pub enum Contender {
+    /// An agent trained on the tasks that are not held out.
+    Trained {
+        /// The name in the results.
+        name: String,
+        /// Its settings.
+        agent: MetaAgent,
+    },
+    /// A strategy built for the held-out task alone.
+    Fresh(Entrant),
 }
 
-/// How a contender comes to its optimizer.
-#[derive(Debug, Clone)]
-pub enum ContenderKind {
-    /// Trained on the tasks that are not held out.
-    Trained(MetaAgent),
-    /// Built for the held-out task alone.
-    Fresh(Strategy),
+impl Contender {
+    /// The name in the results.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Trained { name, .. } => name,
+            Self::Fresh(entrant) => &entrant.name,
+        }
+    }
 }
 
 /// A measurement of transfer.
@@ -126,7 +132,7 @@ impl Transfer {
         progress: &(dyn Fn(Stage) + Sync),
         cancel: &AtomicBool,
     ) -> Result<Vec<Option<Policy>>> {
-        let trained = |contender: &Contender| matches!(contender.kind, ContenderKind::Trained(_));
+        let trained = |contender: &Contender| matches!(contender, Contender::Trained { .. });
         let total = parts.len() * self.contenders.iter().filter(|c| trained(c)).count();
         let done = AtomicUsize::new(0);
         (0..parts.len() * self.contenders.len())
@@ -134,10 +140,10 @@ impl Transfer {
             .map(|cell| {
                 let (part, contender) =
                     (cell / self.contenders.len(), &self.contenders[cell % self.contenders.len()]);
-                let ContenderKind::Trained(agent) = &contender.kind else { return Ok(None) };
+                let Contender::Trained { name, agent } = contender else { return Ok(None) };
                 let seed = Streams::new(self.seed).child("part", part as u64).seed();
                 let corpus = &parts[part].training;
-                let mut training = Training::new(&contender.name, agent, corpus, seed)?;
+                let mut training = Training::new(name, agent, corpus, seed)?;
                 while !cancel.load(Ordering::Relaxed) && training.advance()? {}
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 progress(Stage::Training { done, total });
@@ -152,13 +158,12 @@ impl Transfer {
             strategies: self
                 .contenders
                 .iter()
-                .map(|contender| Entrant {
-                    name: contender.name.clone(),
-                    strategy: match &contender.kind {
-                        // The settings, for the results; what runs is a policy for each part.
-                        ContenderKind::Trained(agent) => Strategy::Untrained(agent.clone()),
-                        ContenderKind::Fresh(strategy) => strategy.clone(),
-                    },
+                .map(|contender| match contender {
+                    // The settings, for the results; what runs is a policy for each part.
+                    Contender::Trained { name, agent } => {
+                        Entrant::new(name, Strategy::Untrained(agent.clone()))
+                    }
+                    Contender::Fresh(entrant) => entrant.clone(),
                 })
                 .collect(),
             trials: self.trials,

@@ -757,7 +757,7 @@ mod tests {
             strategies: (0..strategies)
                 .map(|i| match i {
                     0 => Entrant::named("random").unwrap(),
-                    _ => Entrant { name: format!("s<{i}>"), strategy: Strategy::Sobol {} },
+                    _ => Entrant::new(format!("s<{i}>"), Strategy::Sobol {}),
                 })
                 .collect(),
             trials: 8,
