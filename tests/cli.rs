@@ -210,7 +210,7 @@ fn strategies_that_cannot_be_built_are_named_and_the_others_go_on() {
         compare(&out, &[&more[..], &["--strategy", "none", "--strategy", "random"]].concat());
     assert!(mixed.status.success());
     assert!(text(&mixed.stderr).contains("warning: none was refused: grid: `size`"));
-    assert_eq!(trials(&out).len(), 1 + 2 * 3);
+    assert_eq!(trials(&out).len(), 1 + 2 * 2 * 3);
     let alone = compare(&out, &[&more[..], &["--quiet"]].concat());
     assert!(refused(&alone, 1).contains("none on branin"));
 }

@@ -219,7 +219,7 @@ pub(super) fn conclude(
             out.display()
         );
     } else if let Some(first) = summary.stopped.first()
-        && summary.strategies.iter().all(|strategy| strategy.runs == 0)
+        && summary.strategies.iter().all(|s| s.runs == 0 || s.name == RANDOM_TWICE)
     {
         return Err(Failure::Failed(format!(
             "no run could be finished; the first: {} on {}: {}",

@@ -28,6 +28,7 @@ mod plan;
 #[cfg(feature = "report")]
 mod report;
 mod runner;
+mod saved;
 pub mod statistics;
 mod summary;
 
@@ -42,7 +43,8 @@ pub use plan::{Entrant, Plan, RANDOM_TWICE, run_seed};
 #[cfg(feature = "report")]
 pub use report::report_html;
 pub(crate) use runner::run_with;
-pub use runner::{End, Progress, Record, Results, Run, run};
+pub use runner::{End, Progress, Record, Results, Run, run, run_saved};
+pub use saved::SavedRuns;
 pub use summary::{
     CHECKPOINTS, Checkpoint, Confidence, Stopped, StrategyOnSurface, StrategySummary, Summary,
     SurfaceSummary,

@@ -1,8 +1,8 @@
 //! Runs a plan on all cores.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -15,6 +15,7 @@ use crate::surface::{Spec, Surface};
 use crate::trial::Direction;
 
 use super::plan::{Plan, run_seed};
+use super::saved::{self, SavedRuns};
 
 /// One trial of a run; of an entrant with several evaluations a trial, all of them together.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +107,24 @@ pub fn run(
     let build = |_surface: usize, strategy: usize, problem: &Problem, streams: Streams| {
         plan.strategies[strategy].strategy.build(problem, streams)
     };
-    run_with(plan, &build, progress, cancel)
+    run_with(plan, &build, None, progress, cancel)
+}
+
+/// [`run()`] that takes over the finished runs of `saved` and adds those that it finishes.
+///
+/// # Errors
+///
+/// As [`run()`]; [`Error::Io`] where the file cannot be written.
+pub fn run_saved(
+    plan: &Plan,
+    saved: &SavedRuns,
+    progress: &(dyn Fn(Progress) + Sync),
+    cancel: &AtomicBool,
+) -> Result<Results> {
+    let build = |_surface: usize, strategy: usize, problem: &Problem, streams: Streams| {
+        plan.strategies[strategy].strategy.build(problem, streams)
+    };
+    run_with(plan, &build, Some(saved), progress, cancel)
 }
 
 /// Makes the optimizer of a run from the surface's and the strategy's places in the plan.
@@ -117,6 +135,7 @@ pub(crate) type Build<'a> =
 pub(crate) fn run_with(
     plan: &Plan,
     build: &Build<'_>,
+    saved: Option<&SavedRuns>,
     progress: &(dyn Fn(Progress) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Results> {
@@ -134,10 +153,23 @@ pub(crate) fn run_with(
     };
     // A surface's grids are made once, whichever strategy needs them first.
     let grids = plan.surfaces.iter().map(|_| GridCache::default()).collect::<Vec<_>>();
+    let unwritten: Mutex<Option<Error>> = Mutex::new(None);
     let worker = || {
-        while !cancel.load(Ordering::Relaxed) {
+        while !cancel.load(Ordering::Relaxed) && lock(&unwritten).is_none() {
             let Some((cell, seed)) = lock(&schedule).next() else { break };
             let (surface, strategy) = (cell / plan.strategies.len(), cell % plan.strategies.len());
+            let spec = plan.surfaces[surface].spec();
+            let kept = saved
+                .map(|saved| (saved, saved::key(plan, spec, &plan.strategies[strategy], seed)));
+            let places = [surface, strategy, seed];
+            if let Some((saved, key)) = &kept
+                && let Some(run) = saved.find(key, places, plan.trials)
+            {
+                lock(&schedule).recalled(cell);
+                trial_done(plan.trials);
+                lock(&done)[cell * plan.seeds + seed] = Some(run);
+                continue;
+            }
             let begun = Instant::now();
             let run = one(plan, build, (surface, strategy, seed), &grids[surface], cancel, &|| {
                 trial_done(1);
@@ -148,6 +180,12 @@ pub(crate) fn run_with(
                 if left > 0 {
                     trial_done(left);
                 }
+            }
+            if let Some((saved, key)) = kept
+                && run.end == End::Finished
+                && let Err(error) = saved.keep(key, &run, plan)
+            {
+                lock(&unwritten).get_or_insert(error);
             }
             lock(&done)[cell * plan.seeds + seed] = Some(run);
         }
@@ -164,6 +202,9 @@ pub(crate) fn run_with(
             scope.spawn(|_| worker());
         }
     });
+    if let Some(error) = unwritten.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
 
     let runs: Vec<Run> = runs
         .into_iter()
@@ -186,7 +227,7 @@ pub(crate) fn run_with(
 
 /// Where a thread panicked while it held the lock, the panic goes on in [`run`] anyway.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a strategy may know of a surface.
@@ -408,6 +449,11 @@ impl Schedule {
             .sum();
         let left = Duration::try_from_secs_f64(left / self.jobs as f64).unwrap_or(Duration::MAX);
         self.ends = Instant::now().checked_add(left);
+    }
+
+    /// A run was taken over: it says nothing about the time that others take.
+    fn recalled(&mut self, cell: usize) {
+        self.unfinished[cell] -= 1;
     }
 
     fn advance(&mut self, trials: usize) -> Progress {

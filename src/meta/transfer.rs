@@ -122,7 +122,7 @@ impl Transfer {
                 Some(policy) => policy.optimizer(problem, streams, false),
                 None => plan.strategies[contender].strategy.build(problem, streams),
             };
-        run_with(&plan, &build, &|now| progress(Stage::Tuning(now)), cancel)
+        run_with(&plan, &build, None, &|now| progress(Stage::Tuning(now)), cancel)
     }
 
     /// The policies, contender by contender within part by part; `None` for what needs no training.
