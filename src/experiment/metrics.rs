@@ -65,6 +65,50 @@ fn normalized(range: Range, value: f64) -> f64 {
     ((range.best - value) / scale).clamp(0.0, 1.0)
 }
 
+/// The anytime regret: the mean of a curve of regret over its trials, the area under the curve over its length. It
+/// rewards a run for being good early and not only at its end. NaN without trials.
+///
+/// ```
+/// assert_eq!(hyperq::experiment::metrics::area(&[1.0, 0.5, 0.0]), 0.5);
+/// ```
+pub fn area(curve: &[f64]) -> f64 {
+    curve.iter().sum::<f64>() / curve.len() as f64
+}
+
+/// The same over the logarithm of time: `sum_t regret_t / t  /  sum_t 1 / t`. Trials 1 to 10 count about as much as
+/// trials 10 to 100, so early and late ones count alike. NaN without trials.
+///
+/// ```
+/// assert_eq!(hyperq::experiment::metrics::log_area(&[1.0, 0.5]), 1.25 / 1.5);
+/// ```
+pub fn log_area(curve: &[f64]) -> f64 {
+    let weighted = curve.iter().enumerate().map(|(t, regret)| regret / (t + 1) as f64);
+    let whole: f64 = (1..=curve.len()).map(|t| 1.0 / t as f64).sum();
+    weighted.sum::<f64>() / whole
+}
+
+/// A curve of regret by the clock: the regret at some time, given when each trial ended, both of the same length and
+/// times ascending. Between the ends of two trials it is interpolated linearly, from a regret of 1 at time 0; after the
+/// last trial it is the last regret. Without the interpolation a run that is late by a thousandth of a second would
+/// lose a whole trial.
+///
+/// ```
+/// use hyperq::experiment::metrics::regret_at;
+/// let (ends, curve) = ([1.0, 3.0], [0.6, 0.2]);
+/// assert_eq!(regret_at(&ends, &curve, 0.5), 0.8);
+/// assert_eq!(regret_at(&ends, &curve, 2.5), 0.3);
+/// assert_eq!(regret_at(&ends, &curve, 9.0), 0.2);
+/// ```
+pub fn regret_at(ends: &[f64], curve: &[f64], time: f64) -> f64 {
+    let done = ends.partition_point(|end| *end <= time).min(curve.len());
+    let before = done.checked_sub(1);
+    let (start, regret) = before.map_or((0.0, 1.0), |trial| (ends[trial], curve[trial]));
+    match (ends.get(done), curve.get(done)) {
+        (Some(end), Some(next)) => regret + (time - start) / (end - start) * (next - regret),
+        _ => regret,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +146,27 @@ mod tests {
         assert_eq!(normalized, [1.0, 1.0, 0.5, 0.0]);
         let regret: Vec<_> = points.iter().map(|p| p.regret).collect();
         assert_eq!(regret, [None, Some(0.8), Some(0.25), Some(0.5)]);
+    }
+
+    #[test]
+    fn the_logarithmic_area_weighs_early_trials_more() {
+        let late = [1.0, 0.0, 0.0, 0.0];
+        let early = [0.0, 0.0, 0.0, 1.0];
+        assert_eq!((area(&late), area(&early)), (0.25, 0.25));
+        assert!(log_area(&late) > 3.9 * log_area(&early));
+        assert_eq!(log_area(&[0.3; 7]), 0.3);
+        assert!(area(&[]).is_nan() && log_area(&[]).is_nan());
+    }
+
+    #[test]
+    fn regret_by_the_clock_is_that_of_the_trials_done() {
+        let (ends, curve) = ([2.0, 4.0, 4.0, 8.0], [0.8, 0.8, 0.4, 0.2]);
+        for (time, wanted) in
+            [(0.0, 1.0), (1.0, 0.9), (2.0, 0.8), (3.0, 0.8), (4.0, 0.4), (7.0, 0.25), (8.0, 0.2)]
+        {
+            assert!((regret_at(&ends, &curve, time) - wanted).abs() < 1e-12, "at {time}");
+        }
+        assert_eq!(regret_at(&[], &[], 1.0), 1.0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::metrics::curve;
+use super::metrics::{curve, log_area};
 use super::runner::{End, Results};
 use super::statistics::{Interval, RESAMPLES, Statistic, bootstrap, mean, wilcoxon};
 use super::summary::checkpoints;
@@ -19,8 +19,8 @@ pub struct Pair {
     /// The surfaces that both finished.
     pub surfaces: usize,
     /// The mean over surfaces of `(A' - A) / A'`, where `A` is the area under the strategy's curve of normalized
-    /// regret, `sum_t regret_t / t`, and `A'` that of the other; 0 where both are 0, and -1 where only `A'`
-    /// is.
+    /// regret over the logarithm of time ([`log_area`]), and `A'` that of the other; 0 where both are 0, and -1
+    /// where only `A'` is.
     pub relative_improvement: f64,
     /// Its bootstrap interval over surfaces; `None` with one surface.
     pub relative_improvement_interval: Option<Interval>,
@@ -58,12 +58,9 @@ impl Pair {
                 curves.push((own, other));
             }
         }
-        let area = |curve: &[f64]| -> f64 {
-            curve.iter().enumerate().map(|(t, regret)| regret / (t + 1) as f64).sum()
-        };
         let improvements: Vec<f64> = curves
             .iter()
-            .map(|(own, other)| match (area(own), area(other)) {
+            .map(|(own, other)| match (log_area(own), log_area(other)) {
                 (0.0, 0.0) => 0.0,
                 (_, 0.0) => -1.0,
                 (own, other) => (other - own) / other,

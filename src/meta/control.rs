@@ -13,6 +13,7 @@ use super::prior::{LearnedPrior, Points, PriorSettings};
 use super::prior_agent::{Choice, PriorAgent, PriorLearner, Rule, search_points};
 use super::tried::Reader;
 use crate::error::{Error, Result};
+use crate::experiment::metrics::log_area;
 use crate::explore::Moment;
 use crate::mdp::ActionSet;
 use crate::optimizer::{Context, Optimizer, Problem};
@@ -438,7 +439,7 @@ impl ControlLearner {
                     self.play(&episode, points, None, streams, &mut |state, _| {
                         greedy(&table[state * RULES.len()..][..RULES.len()])
                     })?;
-                Ok(area(&regrets))
+                Ok(log_area(&regrets))
             })
             .collect::<Result<Vec<f64>>>()?;
         Ok(areas.iter().sum::<f64>() / areas.len().max(1) as f64)
@@ -463,13 +464,6 @@ impl ControlLearner {
     fn blocks(&self) -> usize {
         self.agent.episodes.div_ceil(self.agent.evaluate_every)
     }
-}
-
-/// `sum_t regret_t / t  /  sum_t 1 / t`
-fn area(regrets: &[f64]) -> f64 {
-    let weighted = regrets.iter().enumerate().map(|(t, regret)| regret / (t + 1) as f64);
-    let whole: f64 = (1..=regrets.len()).map(|t| 1.0 / t as f64).sum();
-    weighted.sum::<f64>() / whole
 }
 
 impl MetaLearner for ControlLearner {

@@ -11,6 +11,7 @@ use super::learner::MetaLearner;
 use super::prior::{LearnedPrior, Points, PriorSettings};
 use super::tried::Reader;
 use crate::error::{Error, Result};
+use crate::experiment::metrics::log_area;
 use crate::explore::{Exploration, Explore, Moment, Schedule, Selection, Ucb};
 use crate::mdp::ActionSet;
 use crate::optimizer::{Context, Optimizer, Problem, sobol_point};
@@ -226,7 +227,7 @@ impl PriorLearner {
         let mut rule = self.agent.choice.rule(tuned.strength)?;
         let mut estimates = Estimates::default();
         let mut allowed = ActionSet::all(self.points.len());
-        let (mut best, mut area, mut whole) = (0.0f64, 0.0, 0.0);
+        let (mut best, mut regrets) = (0.0f64, Vec::new());
         for trial in 0..self.agent.trials.min(self.points.len()) as u64 {
             let moment = Moment { trial, episode: 0, streams };
             let mut rng = streams.at("fit", trial);
@@ -235,11 +236,9 @@ impl PriorLearner {
             let value = source.values[point];
             belief.observe(&self.points, point, source.worst + source.range() * value);
             best = best.max(value);
-            let weight = 1.0 / (trial + 1) as f64;
-            area += weight * (1.0 - best);
-            whole += weight;
+            regrets.push(1.0 - best);
         }
-        Ok(area / whole)
+        Ok(log_area(&regrets))
     }
 }
 

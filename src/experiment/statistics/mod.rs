@@ -1,12 +1,31 @@
 //! Statistics over runs.
 //!
 //! Runs of one surface form a stratum; a comparison over several surfaces is a list of strata.
-//! `tests/fixtures/statistics.py` computes the same numbers with NumPy and SciPy.
+//! `tests/fixtures/statistics.py` and `tests/fixtures/tests.py` compute the same numbers with NumPy, SciPy,
+//! statsmodels, scikit-posthocs and rliable.
+
+mod friedman;
+mod holm;
+mod improvement;
+mod nemenyi;
+mod profile;
+mod studentized_range;
+mod time_to_target;
+mod wilcoxon;
 
 use rand::RngExt;
-use statrs::function::erf::erfc;
 
 use crate::streams::Generator;
+
+pub use friedman::{Friedman, friedman};
+pub use holm::holm;
+pub use improvement::{
+    cliffs_delta, improvement_interval, probability_of_improvement, vargha_delaney,
+};
+pub use nemenyi::{critical_difference, groups, nemenyi};
+pub use profile::{performance_profile, profile_intervals};
+pub use time_to_target::{TimeToTarget, trials_to};
+pub use wilcoxon::{rank_biserial, wilcoxon};
 
 /// An interval of confidence, low before high.
 pub type Interval = [f64; 2];
@@ -30,8 +49,8 @@ pub fn median(values: &[f64]) -> Option<f64> {
 
 /// The interquartile mean: the mean of the middle half, a quarter cut off at either end (Agarwal et
 /// al., "Deep reinforcement learning at the edge of the statistical precipice", 2021). Where a quarter
-/// is no whole number of values, the outermost kept ones count by the fraction that is left of them.
-/// `None` of nothing.
+/// is no whole number of values, it is rounded down, as rliable and SciPy's `trim_mean` do; so less than four
+/// values are not cut. `None` of nothing.
 ///
 /// ```
 /// use hyperq::experiment::statistics::interquartile_mean;
@@ -43,21 +62,9 @@ pub fn interquartile_mean(values: &[f64]) -> Option<f64> {
 }
 
 fn middle_half(values: &mut [f64]) -> Option<f64> {
-    if values.is_empty() {
-        return None;
-    }
     values.sort_unstable_by(f64::total_cmp);
-    let count = values.len() as f64;
-    let (low, high) = (count * 0.25, count * 0.75);
-    let total: f64 = values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| {
-            let (start, end) = (index as f64, index as f64 + 1.0);
-            (end.min(high) - start.max(low)).max(0.0) * value
-        })
-        .sum();
-    Some(total / (high - low))
+    let cut = values.len() / 4;
+    mean(&values[cut..values.len() - cut])
 }
 
 /// The quantile of sorted values by linear interpolation between the closest ranks (type 7 of Hyndman
@@ -157,59 +164,16 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// The two-sided p-value of the signed-rank test for paired differences (Wilcoxon 1945): whether they are
-/// symmetric around 0. Zeros are left out. Up to 50 differences without equal sizes the distribution is exact, else
-/// normal with the correction for ties and without one for continuity (Hollander, Wolfe & Chicken 2014, section
-/// 3.1), as SciPy's `wilcoxon` by default. `None` where no difference is left.
-///
-/// ```
-/// use hyperq::experiment::statistics::wilcoxon;
-/// assert_eq!(wilcoxon(&[1.0, 2.0, 3.0, -4.0]), Some(0.875));
-/// ```
-pub fn wilcoxon(differences: &[f64]) -> Option<f64> {
-    let kept: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
-    if kept.is_empty() {
-        return None;
-    }
-    let sizes: Vec<f64> = kept.iter().map(|d| d.abs()).collect();
-    let ranks = ranks(&sizes);
-    let count = kept.len();
-    let positive: f64 =
-        kept.iter().zip(&ranks).filter(|(d, _)| **d > 0.0).map(|(_, rank)| rank).sum();
-    let total = (count * (count + 1)) as f64 / 2.0;
-    let statistic = positive.min(total - positive);
-    let tied = ranks.iter().any(|rank| rank.fract() != 0.0) || {
-        let mut sorted = sizes.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.windows(2).any(|pair| pair[0] == pair[1])
-    };
-    if count <= 50 && count == differences.len() && !tied {
-        // The number of subsets of 1..=count by their sum, as shares of all.
-        let mut shares = vec![0.0; total as usize + 1];
-        shares[0] = 1.0;
-        for rank in 1..=count {
-            for sum in (0..shares.len()).rev() {
-                let with = if sum >= rank { shares[sum - rank] } else { 0.0 };
-                shares[sum] = 0.5 * (shares[sum] + with);
-            }
-        }
-        let below: f64 = shares[..=statistic as usize].iter().sum();
-        return Some((2.0 * below).min(1.0));
-    }
-    let n = count as f64;
-    let mut ties = 0.0;
-    let mut sorted = ranks;
-    sorted.sort_by(f64::total_cmp);
-    for equal in sorted.chunk_by(|a, b| a == b) {
-        let size = equal.len() as f64;
-        ties += size * size * size - size;
-    }
-    let variance = (n * (n + 1.0) * (2.0 * n + 1.0) - ties / 2.0) / 24.0;
-    if variance <= 0.0 {
-        return Some(1.0);
-    }
-    let z = (statistic - total / 2.0) / variance.sqrt();
-    Some(erfc(-z / std::f64::consts::SQRT_2).min(1.0))
+/// The sum of `t^3 - t` over the groups of `t` equal ranks, which corrections for ties are made of.
+fn tied(mut ranks: Vec<f64>) -> f64 {
+    ranks.sort_unstable_by(f64::total_cmp);
+    ranks
+        .chunk_by(|a, b| a == b)
+        .map(|equal| {
+            let size = equal.len() as f64;
+            size * size * size - size
+        })
+        .sum()
 }
 
 #[cfg(test)]
@@ -249,12 +213,82 @@ mod tests {
         interquartile_mean_interval: Interval,
     }
 
+    /// What `tests/fixtures/tests.py` writes.
+    #[derive(serde::Deserialize)]
+    pub struct TestsFixture {
+        pub friedman: Vec<FriedmanCase>,
+        pub critical_differences: Vec<CriticalDifference>,
+        pub studentized_ranges: Vec<StudentizedRange>,
+        pub holm: Vec<HolmCase>,
+        pub rank_biserials: Vec<RankBiserial>,
+        pub improvements: Vec<Improvement>,
+        pub profiles: Vec<Profile>,
+    }
+
+    #[derive(serde::Deserialize)]
+    pub struct FriedmanCase {
+        pub table: Vec<Vec<f64>>,
+        pub statistic: f64,
+        pub p: f64,
+        pub iman_davenport_p: f64,
+        pub average_ranks: Vec<f64>,
+        pub nemenyi: Vec<Vec<f64>>,
+    }
+
+    #[derive(serde::Deserialize)]
+    pub struct CriticalDifference {
+        pub strategies: usize,
+        pub surfaces: usize,
+        pub alpha: f64,
+        pub difference: f64,
+    }
+
+    #[derive(serde::Deserialize)]
+    pub struct StudentizedRange {
+        pub q: f64,
+        pub count: usize,
+        pub p: f64,
+    }
+
+    #[derive(serde::Deserialize)]
+    pub struct HolmCase {
+        pub p: Vec<f64>,
+        pub adjusted: Vec<f64>,
+    }
+
+    #[derive(serde::Deserialize)]
+    pub struct RankBiserial {
+        pub differences: Vec<f64>,
+        pub correlation: f64,
+    }
+
+    #[derive(serde::Deserialize)]
+    pub struct Improvement {
+        pub ours: Vec<Vec<f64>>,
+        pub theirs: Vec<Vec<f64>>,
+        pub probability: f64,
+        pub interval: Interval,
+        pub cliffs_deltas: Vec<f64>,
+    }
+
+    #[derive(serde::Deserialize)]
+    pub struct Profile {
+        pub strata: Vec<Vec<f64>>,
+        pub thresholds: Vec<f64>,
+        pub profile: Vec<f64>,
+        pub intervals: Vec<Interval>,
+    }
+
+    pub fn tests_fixture() -> TestsFixture {
+        serde_json::from_str(include_str!("../../../tests/fixtures/tests.json")).unwrap()
+    }
+
     fn fixture() -> Fixture {
-        serde_json::from_str(include_str!("../../tests/fixtures/statistics.json")).unwrap()
+        serde_json::from_str(include_str!("../../../tests/fixtures/statistics.json")).unwrap()
     }
 
     #[track_caller]
-    fn close(found: f64, wanted: f64, tolerance: f64) {
+    pub fn close(found: f64, wanted: f64, tolerance: f64) {
         assert!((found - wanted).abs() <= tolerance, "{found} is not {wanted}");
     }
 
@@ -266,22 +300,6 @@ mod tests {
             close(interquartile_mean(&sample.values).unwrap(), sample.interquartile_mean, 1e-9);
             assert_eq!(ranks(&sample.values), sample.ranks);
         }
-    }
-
-    #[test]
-    fn signed_rank_tests_agree_with_scipy() {
-        #[derive(serde::Deserialize)]
-        struct Case {
-            differences: Vec<f64>,
-            p: f64,
-        }
-        let cases: Vec<Case> =
-            serde_json::from_str(include_str!("../../tests/fixtures/wilcoxon.json")).unwrap();
-        assert_eq!(cases.len(), 6);
-        for Case { differences, p } in cases {
-            close(wilcoxon(&differences).unwrap(), p, 1e-9);
-        }
-        assert_eq!(wilcoxon(&[0.0, 0.0]), None);
     }
 
     #[test]
