@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
-use hyperq::experiment::{Results, StrategySummary, Summary};
+use hyperq::experiment::{ALPHA, REFERENCE, Results, StrategySummary, Summary};
 
 /// Says on stderr what did not run, a line for each strategy and reason.
 pub(super) fn complain(summary: &Summary, results: &Results) {
@@ -70,6 +70,7 @@ fn table(summary: &Summary, early: &[usize], longest: usize) -> String {
         header.extend([format!("@{last}"), "95% interval".to_owned(), "solved".to_owned()]);
     }
     header.extend(["rank".to_owned(), "ask+tell".to_owned()]);
+    let differs = differing(summary);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     for (place, strategy) in summary.strategies.iter().enumerate() {
@@ -80,12 +81,14 @@ fn table(summary: &Summary, early: &[usize], longest: usize) -> String {
         };
         let mut row = vec![(place + 1).to_string(), shortened(&strategy.name, longest)];
         if ranged {
-            row.extend(
-                early
-                    .iter()
-                    .chain([&last])
-                    .map(|trial| at(*trial).map_or_else(unknown, |p| format!("{:.4}", p.mean))),
-            );
+            let mean = |trial: usize| at(trial).map_or_else(unknown, |p| format!("{:.4}", p.mean));
+            row.extend(early.iter().map(|trial| mean(*trial)));
+            let mark = match differs.contains(&strategy.name.as_str()) {
+                true => "*",
+                false if differs.is_empty() => "",
+                false => "\u{a0}",
+            };
+            row.push(mean(last) + mark);
             row.push(
                 at(last)
                     .and_then(|point| point.mean_interval)
@@ -108,13 +111,42 @@ fn table(summary: &Summary, early: &[usize], longest: usize) -> String {
     } else {
         String::new()
     };
-    text.push_str(&table.trim_fmt());
+    text.push_str(&table.trim_fmt().replace('\u{a0}', " "));
+    if !differs.is_empty() && ranged {
+        text.push_str(&format!(
+            "\n\n* differs from {REFERENCE} (signed-rank test over surfaces, Holm, {:.0} %)",
+            100.0 * ALPHA
+        ));
+    }
+    if let (Some(friedman), Some(nemenyi)) = (&summary.friedman, &summary.nemenyi) {
+        let p = match friedman.test.p {
+            p if p < 0.001 => format!("{p:.0e}"),
+            p => format!("{p:.3}"),
+        };
+        text.push_str(&format!(
+            "{}Friedman p {p} over {} surfaces; critical difference of ranks {:.1} ({:.0} %)",
+            if differs.is_empty() { "\n\n" } else { "\n" },
+            friedman.surfaces,
+            nemenyi.critical_difference,
+            100.0 * nemenyi.alpha
+        ));
+    }
     if summary.strategies.iter().any(|s| s.surfaces != summary.surfaces.len()) {
         text.push_str(
             "\n\nNot every strategy has finished every surface; summary.json says which.",
         );
     }
     text
+}
+
+/// The strategies whose regret differs from random search's, beyond what the choice of surfaces explains.
+fn differing(summary: &Summary) -> Vec<&str> {
+    summary
+        .pairwise
+        .iter()
+        .filter(|pair| pair.against == REFERENCE && pair.p_adjusted.is_some_and(|p| p < ALPHA))
+        .map(|pair| pair.strategy.as_str())
+        .collect()
 }
 
 /// A name of at most `longest` characters, the middle left out.

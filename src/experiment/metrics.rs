@@ -87,26 +87,38 @@ pub fn log_area(curve: &[f64]) -> f64 {
     weighted.sum::<f64>() / whole
 }
 
-/// A curve of regret by the clock: the regret at some time, given when each trial ended, both of the same length and
-/// times ascending. Between the ends of two trials it is interpolated linearly, from a regret of 1 at time 0; after the
-/// last trial it is the last regret. Without the interpolation a run that is late by a thousandth of a second would
-/// lose a whole trial.
+/// How many trials are done after some time, given when each of them ended, ascending: the trial under way counts by
+/// the share of its time that has passed.
 ///
 /// ```
-/// use hyperq::experiment::metrics::regret_at;
-/// let (ends, curve) = ([1.0, 3.0], [0.6, 0.2]);
-/// assert_eq!(regret_at(&ends, &curve, 0.5), 0.8);
-/// assert_eq!(regret_at(&ends, &curve, 2.5), 0.3);
-/// assert_eq!(regret_at(&ends, &curve, 9.0), 0.2);
+/// use hyperq::experiment::metrics::trials_within;
+/// assert_eq!(trials_within(&[1.0, 3.0], 0.5), 0.5);
+/// assert_eq!(trials_within(&[1.0, 3.0], 2.0), 1.5);
+/// assert_eq!(trials_within(&[1.0, 3.0], 9.0), 2.0);
 /// ```
-pub fn regret_at(ends: &[f64], curve: &[f64], time: f64) -> f64 {
-    let done = ends.partition_point(|end| *end <= time).min(curve.len());
-    let before = done.checked_sub(1);
-    let (start, regret) = before.map_or((0.0, 1.0), |trial| (ends[trial], curve[trial]));
-    match (ends.get(done), curve.get(done)) {
-        (Some(end), Some(next)) => regret + (time - start) / (end - start) * (next - regret),
-        _ => regret,
-    }
+pub fn trials_within(ends: &[f64], time: f64) -> f64 {
+    let done = ends.partition_point(|end| *end <= time);
+    let start = done.checked_sub(1).map_or(0.0, |last| ends[last]);
+    let under_way = ends.get(done).map_or(0.0, |end| (time - start) / (end - start));
+    done as f64 + under_way
+}
+
+/// A curve of regret after a number of trials that need not be whole: interpolated linearly, from a regret of 1
+/// before the first trial; after the last trial it is the last regret.
+///
+/// ```
+/// use hyperq::experiment::metrics::regret_after;
+/// assert_eq!(regret_after(&[0.5, 0.25], 1.0), 0.5);
+/// assert_eq!(regret_after(&[0.5, 0.25], 0.5), 0.75);
+/// ```
+pub fn regret_after(curve: &[f64], trials: f64) -> f64 {
+    let whole = trials.floor();
+    let at = |trial: usize| match trial.min(curve.len()) {
+        0 => 1.0,
+        trial => curve[trial - 1],
+    };
+    let (before, after) = (at(whole as usize), at(whole as usize + 1));
+    before + (trials - whole) * (after - before)
 }
 
 #[cfg(test)]
@@ -161,12 +173,20 @@ mod tests {
     #[test]
     fn regret_by_the_clock_is_that_of_the_trials_done() {
         let (ends, curve) = ([2.0, 4.0, 4.0, 8.0], [0.8, 0.8, 0.4, 0.2]);
-        for (time, wanted) in
-            [(0.0, 1.0), (1.0, 0.9), (2.0, 0.8), (3.0, 0.8), (4.0, 0.4), (7.0, 0.25), (8.0, 0.2)]
-        {
-            assert!((regret_at(&ends, &curve, time) - wanted).abs() < 1e-12, "at {time}");
+        for (time, trials, regret) in [
+            (0.0, 0.0, 1.0),
+            (1.0, 0.5, 0.9),
+            (2.0, 1.0, 0.8),
+            (3.0, 1.5, 0.8),
+            (4.0, 3.0, 0.4),
+            (7.0, 3.75, 0.25),
+            (8.0, 4.0, 0.2),
+            (99.0, 4.0, 0.2),
+        ] {
+            assert_eq!(trials_within(&ends, time), trials);
+            assert!((regret_after(&curve, trials) - regret).abs() < 1e-12, "at {time}");
         }
-        assert_eq!(regret_at(&[], &[], 1.0), 1.0);
+        assert_eq!((trials_within(&[], 1.0), regret_after(&[], 1.0)), (0.0, 1.0));
     }
 
     #[test]

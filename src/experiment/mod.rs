@@ -20,6 +20,7 @@
 //! # Ok::<(), hyperq::Error>(())
 //! ```
 
+mod anytime;
 pub mod config;
 mod csv;
 pub mod metrics;
@@ -29,6 +30,7 @@ mod plan;
 mod report;
 mod runner;
 mod saved;
+mod significance;
 pub mod statistics;
 mod summary;
 
@@ -38,6 +40,7 @@ use crate::error::{Error, Result};
 use crate::persist::write_atomically;
 
 pub use self::csv::{HEADER, trials_csv};
+pub use anytime::{Area, EVALUATION_SECONDS, TARGETS, WallClock};
 pub use pairs::{Difference, Pair};
 pub use plan::{Entrant, Plan, RANDOM_TWICE, run_seed};
 #[cfg(feature = "report")]
@@ -45,9 +48,10 @@ pub use report::report_html;
 pub(crate) use runner::run_with;
 pub use runner::{End, Progress, Record, Results, Run, run, run_saved};
 pub use saved::SavedRuns;
+pub use significance::{ALPHA, Comparison, FriedmanSummary, NemenyiSummary, REFERENCE};
 pub use summary::{
-    CHECKPOINTS, Checkpoint, Confidence, Stopped, StrategyOnSurface, StrategySummary, Summary,
-    SurfaceSummary,
+    CHECKPOINTS, Checkpoint, Confidence, PROFILE, ProfilePoint, Stopped, StrategyOnSurface,
+    StrategySummary, Summary, SurfaceSummary,
 };
 
 /// Where [`write()`] put its files.

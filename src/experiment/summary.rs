@@ -4,21 +4,34 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::streams::Streams;
+use crate::streams::{Generator, Streams};
 use crate::trial::Direction;
 
+use super::anytime::{Area, RangedRuns, WallClock, budgets};
 use super::metrics::{Point, SOLVED, curve};
 use super::pairs::Pair;
+use super::plan::Entrant;
 use super::runner::{End, Results, Run};
-use super::statistics::{Interval, LEVEL, RESAMPLES, Statistic, bootstrap, mean, median, ranks};
+use super::significance::{Comparison, Ends, FriedmanSummary, NemenyiSummary, Significance};
+use super::statistics::{
+    Interval, LEVEL, RESAMPLES, Statistic, TimeToTarget, bootstrap, mean, median,
+    performance_profile, profile_intervals, ranks,
+};
 
 /// The trials after which regret is summarized, besides the last one.
 pub const CHECKPOINTS: [usize; 15] =
     [1, 3, 5, 10, 15, 20, 30, 50, 60, 100, 150, 200, 300, 500, 1000];
 
+/// The thresholds of performance profiles: 0, then six a decade from 0.0001 to 1.
+pub const PROFILE: [f64; 26] = [
+    0.0, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.0007, 0.001, 0.0015, 0.002, 0.003, 0.005,
+    0.007, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0,
+];
+
 /// What a comparison amounts to: the content of `summary.json`.
 ///
-/// Only finished runs count. Everything except the times depends on the plan alone.
+/// Only finished runs count. Everything except the times, and what is measured by the clock, depends on the plan
+/// alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The version of this crate that ran the comparison.
@@ -40,6 +53,14 @@ pub struct Summary {
     /// The strategies, best first: by mean normalized regret after the last trial, then by average
     /// rank.
     pub strategies: Vec<StrategySummary>,
+    /// Whether strategies differ at all; `None` with fewer than three of them, or two surfaces, that all of those
+    /// finished.
+    pub friedman: Option<FriedmanSummary>,
+    /// Which of them differ; `None` where `friedman` is.
+    pub nemenyi: Option<NemenyiSummary>,
+    /// Every strategy against [`REFERENCE`](super::REFERENCE), where it takes part, then against the best, in
+    /// the order of `strategies`.
+    pub pairwise: Vec<Comparison>,
     /// Strategies in pairs, where a comparison asks for them ([`Summary::compare`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pairs: Vec<Pair>,
@@ -92,6 +113,17 @@ pub struct Checkpoint {
     pub interquartile_mean_interval: Option<Interval>,
 }
 
+/// A point of a performance profile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProfilePoint {
+    /// The normalized regret.
+    pub threshold: f64,
+    /// The share of runs that ended at it or below, averaged over surfaces.
+    pub share: f64,
+    /// Its confidence interval; `None` with one seed.
+    pub interval: Option<Interval>,
+}
+
 /// A strategy over all surfaces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StrategySummary {
@@ -118,6 +150,14 @@ pub struct StrategySummary {
     pub tell_micros: Option<f64>,
     /// Normalized regret at the checkpoints; empty where no surface has a range.
     pub normalized_regret: Vec<Checkpoint>,
+    /// The performance profile of the last trial, at the thresholds of [`PROFILE`]; empty where no surface has a range.
+    pub profile: Vec<ProfilePoint>,
+    /// The trials to 1 % and 5 % normalized regret; empty where no surface has a range.
+    pub time_to: Vec<TimeToTarget>,
+    /// Normalized regret over whole runs; `None` where no surface has a range.
+    pub area: Option<Area>,
+    /// Normalized regret by the clock, for evaluations of 0.1, 1 and 60 seconds; empty where no surface has a range.
+    pub wall_clock: Vec<WallClock>,
     /// The same for each surface.
     pub per_surface: Vec<StrategyOnSurface>,
 }
@@ -145,6 +185,8 @@ pub struct StrategyOnSurface {
     pub mean_regret: Option<f64>,
     /// Normalized regret at the checkpoints.
     pub normalized_regret: Vec<Checkpoint>,
+    /// The trials to 1 % and 5 % normalized regret; empty where the surface has no range.
+    pub time_to: Vec<TimeToTarget>,
 }
 
 /// A strategy that did not finish all its runs on a surface.
@@ -166,6 +208,33 @@ pub struct Stopped {
 struct Cell<'a> {
     runs: Vec<&'a Run>,
     curves: Vec<Vec<Point>>,
+}
+
+impl Cell<'_> {
+    /// The runs on a surface with a range.
+    fn ranged(&self, surface: usize) -> Option<RangedRuns<'_>> {
+        let regrets = |points: &Vec<Point>| points.iter().map(|p| p.normalized_regret).collect();
+        let curves: Vec<Vec<f64>> = self.curves.iter().map(regrets).collect::<Option<_>>()?;
+        (!curves.is_empty()).then_some(RangedRuns { surface, runs: &self.runs, curves })
+    }
+
+    /// How good each run is at its end, low being better.
+    fn costs(&self, direction: Direction) -> Vec<f64> {
+        self.curves
+            .iter()
+            .filter_map(|curve| curve.last())
+            .map(|point| point.normalized_regret.unwrap_or_else(|| cost(point, direction)))
+            .collect()
+    }
+}
+
+/// The incumbent with the sign of minimization, infinite where there is none.
+fn cost(point: &Point, direction: Direction) -> f64 {
+    match (point.best, direction) {
+        (None, _) => f64::INFINITY,
+        (Some(best), Direction::Minimize) => best,
+        (Some(best), Direction::Maximize) => -best,
+    }
 }
 
 impl Summary {
@@ -190,6 +259,10 @@ impl Summary {
             })
             .collect();
         let ranks = average_ranks(results, &cells);
+        let budgets: Vec<_> = cells
+            .par_chunks(strategies)
+            .map(|cells| budgets(cells.iter().flat_map(|cell| cell.runs.iter().copied())))
+            .collect();
         // The interval of the first stratum is that of the surface alone, so streams are numbered from
         // 1 for surfaces and 0 is the aggregate's. Strategies share resamples, as they share seeds.
         let streams = Streams::new(plan.seed);
@@ -212,6 +285,8 @@ impl Summary {
                             mean(&values)
                         };
                         let (ask_micros, tell_micros) = times(&only);
+                        let stream = 1 + surface as u64;
+                        let ranged: Vec<_> = cell.ranged(surface).into_iter().collect();
                         StrategyOnSurface {
                             surface: plan.surfaces[surface].spec().name.clone(),
                             runs: cell.runs.len(),
@@ -223,12 +298,10 @@ impl Summary {
                             tell_micros,
                             mean_best_score: last(|point| point.best),
                             mean_regret: last(|point| point.regret),
-                            normalized_regret: regrets(
-                                &only,
-                                &checkpoints,
-                                streams,
-                                1 + surface as u64,
-                            ),
+                            normalized_regret: regrets(&only, &checkpoints, streams, stream),
+                            time_to: RangedRuns::time_to(&ranged, plan.trials, || {
+                                streams.at("bootstrap", stream)
+                            }),
                         }
                     })
                     .collect();
@@ -237,6 +310,9 @@ impl Summary {
                     per_surface.iter().map(|surface| surface.average_rank).collect();
                 let (ask_micros, tell_micros) = times(&all);
                 let entrant = &plan.strategies[strategy];
+                let ranged: Vec<_> =
+                    present.iter().filter_map(|surface| cell(*surface).ranged(*surface)).collect();
+                let rng = || streams.at("bootstrap", 0);
                 StrategySummary {
                     name: entrant.name.clone(),
                     settings: serde_json::to_value(&entrant.strategy).unwrap_or_default(),
@@ -248,6 +324,10 @@ impl Summary {
                     ask_micros,
                     tell_micros,
                     normalized_regret: regrets(&all, &checkpoints, streams, 0),
+                    profile: profile(&RangedRuns::last(&ranged), &mut rng()),
+                    time_to: RangedRuns::time_to(&ranged, plan.trials, rng),
+                    area: RangedRuns::area(&ranged, rng),
+                    wall_clock: RangedRuns::wall_clock(&ranged, &budgets, rng),
                     per_surface,
                 }
             })
@@ -261,6 +341,22 @@ impl Summary {
             let ((a_regret, a_rank), (b_regret, b_rank)) = (key(a), key(b));
             a_regret.total_cmp(&b_regret).then(a_rank.total_cmp(&b_rank))
         });
+        let ends: Vec<Ends> = summaries
+            .iter()
+            .filter_map(|summary| {
+                let own = |entrant: &Entrant| entrant.name == summary.name;
+                let strategy = plan.strategies.iter().position(own)?;
+                let costs = (0..surfaces).map(|surface| {
+                    let direction = plan.surfaces[surface].spec().direction;
+                    cells[surface * strategies + strategy].costs(direction)
+                });
+                Some(Ends { name: summary.name.clone(), costs: costs.collect() })
+            })
+            .collect();
+        let ranged: Vec<bool> =
+            plan.surfaces.iter().map(|surface| surface.spec().range.is_some()).collect();
+        let Significance { friedman, nemenyi, pairwise } =
+            Significance::of(&ends, &ranged, streams);
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             trials: plan.trials,
@@ -290,6 +386,9 @@ impl Summary {
                 })
                 .collect(),
             strategies: summaries,
+            friedman,
+            nemenyi,
+            pairwise,
             pairs: Vec::new(),
             stopped: stopped(results),
         }
@@ -347,13 +446,7 @@ fn average_ranks(results: &Results, cells: &[Cell<'_>]) -> Vec<Option<f64>> {
                     .enumerate()
                     .filter_map(|(strategy, cell)| {
                         let at = cell.runs.iter().position(|run| run.seed == seed)?;
-                        let best = cell.curves[at].last().and_then(|point| point.best);
-                        let cost = match (best, direction) {
-                            (None, _) => f64::INFINITY,
-                            (Some(best), Direction::Minimize) => best,
-                            (Some(best), Direction::Maximize) => -best,
-                        };
-                        Some((strategy, cost))
+                        Some((strategy, cost(cell.curves[at].last()?, direction)))
                     })
                     .unzip();
                 for (strategy, rank) in who.into_iter().zip(ranks(&costs)) {
@@ -397,6 +490,21 @@ fn regrets(
                 interquartile_mean: Statistic::InterquartileMean.of(&strata)?,
                 interquartile_mean_interval: interval(Statistic::InterquartileMean),
             })
+        })
+        .collect()
+}
+
+fn profile(last: &[Vec<f64>], rng: &mut Generator) -> Vec<ProfilePoint> {
+    if last.is_empty() {
+        return Vec::new();
+    }
+    let intervals = profile_intervals(last, &PROFILE, RESAMPLES, rng);
+    let shares = PROFILE.into_iter().zip(performance_profile(last, &PROFILE)).enumerate();
+    shares
+        .map(|(place, (threshold, share))| ProfilePoint {
+            threshold,
+            share,
+            interval: intervals.as_ref().map(|intervals| intervals[place]),
         })
         .collect()
 }
@@ -533,6 +641,47 @@ mod tests {
         let last = &summary.strategies[0].normalized_regret.last().unwrap();
         let [low, high] = last.mean_interval.unwrap();
         assert!(low < last.mean && last.mean < high);
+    }
+
+    #[test]
+    fn the_way_to_the_end_is_summarized_too() {
+        let results = results(&[
+            &[&[300.0, 10.0, 0.4], &[2.0, 2.0, 2.0]],
+            &[&[250.0, 0.4, 0.4], &[f64::NAN, f64::NAN, f64::NAN]],
+        ]);
+        let summary = Summary::of(&results);
+        let random = summary.strategy("random").unwrap();
+        let [one, five] = &random.time_to[..] else { panic!("two targets") };
+        assert_eq!((one.target, one.solved, one.restricted_mean), (0.01, 1.0, 2.0));
+        assert_eq!((five.restricted_mean, five.expected_running_time), (1.5, Some(1.5)));
+        assert_eq!(random.per_surface[0].time_to, random.time_to);
+        let grid = summary.strategy("grid").unwrap();
+        assert_eq!(grid.time_to[0].expected_running_time, Some((2.0 + 3.0) / 1.0));
+        let share = |strategy: &StrategySummary, threshold: f64| {
+            let mut points = strategy.profile.iter();
+            points.find(|point| point.threshold == threshold).unwrap().share
+        };
+        assert_eq!([0.0, 0.0001, 0.01, 1.0].map(|t| share(random, t)), [0.0, 0.5, 1.0, 1.0]);
+        assert_eq!([0.01, 0.7, 1.0].map(|t| share(grid, t)), [0.5, 0.5, 1.0]);
+        let area = grid.area.as_ref().unwrap();
+        let [first, last] = [0, 1].map(|place| grid.normalized_regret[place].mean);
+        assert!((area.linear - (first + 2.0 * last) / 3.0).abs() < 1e-12, "{}", area.linear);
+        assert!(area.logarithmic > area.linear);
+        for clock in &random.wall_clock {
+            // All runs take the same time, 3 microseconds a trial.
+            assert!((clock.budget_seconds - 3.0 * (clock.evaluation_seconds + 3e-6)).abs() < 1e-9);
+            assert!((clock.trials - 3.0).abs() < 1e-9);
+            let end = random.normalized_regret.last().unwrap();
+            assert!((clock.regret - end.mean).abs() < 1e-9);
+        }
+        // One surface says nothing about the choice of surfaces.
+        assert_eq!((&summary.friedman, &summary.nemenyi), (&None, &None));
+        let [pair] = &summary.pairwise[..] else {
+            panic!("random is the best, and there is one other")
+        };
+        assert_eq!((pair.strategy.as_str(), pair.against.as_str()), ("grid", "random"));
+        assert_eq!((pair.p, pair.rank_biserial), (Some(1.0), Some(-1.0)));
+        assert_eq!(pair.probability_of_improvement, Some(1.5 / 4.0));
     }
 
     #[test]
