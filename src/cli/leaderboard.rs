@@ -64,13 +64,19 @@ fn widest(text: &str) -> usize {
 fn table(summary: &Summary, early: &[usize], longest: usize) -> String {
     let last = summary.trials;
     let ranged = summary.strategies.iter().any(|strategy| !strategy.normalized_regret.is_empty());
+    let differs = differing(summary);
+    // Where some means have a mark, the others keep its place with a space that the table does not trim.
+    let beside_mark = if differs.is_empty() { "" } else { "\u{a0}" };
     let mut header = vec!["#".to_owned(), "strategy".to_owned()];
     if ranged {
         header.extend(early.iter().map(|trial| format!("@{trial}")));
-        header.extend([format!("@{last}"), "95% interval".to_owned(), "solved".to_owned()]);
+        header.extend([
+            format!("@{last}{beside_mark}"),
+            "95% interval".to_owned(),
+            "solved".to_owned(),
+        ]);
     }
     header.extend(["rank".to_owned(), "ask+tell".to_owned()]);
-    let differs = differing(summary);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     for (place, strategy) in summary.strategies.iter().enumerate() {
@@ -83,12 +89,8 @@ fn table(summary: &Summary, early: &[usize], longest: usize) -> String {
         if ranged {
             let mean = |trial: usize| at(trial).map_or_else(unknown, |p| format!("{:.4}", p.mean));
             row.extend(early.iter().map(|trial| mean(*trial)));
-            let mark = match differs.contains(&strategy.name.as_str()) {
-                true => "*",
-                false if differs.is_empty() => "",
-                false => "\u{a0}",
-            };
-            row.push(mean(last) + mark);
+            let marked = differs.contains(&strategy.name.as_str());
+            row.push(mean(last) + if marked { "*" } else { beside_mark });
             row.push(
                 at(last)
                     .and_then(|point| point.mean_interval)
@@ -120,8 +122,9 @@ fn table(summary: &Summary, early: &[usize], longest: usize) -> String {
     }
     if let (Some(friedman), Some(nemenyi)) = (&summary.friedman, &summary.nemenyi) {
         let p = match friedman.test.p {
-            p if p < 0.001 => format!("{p:.0e}"),
-            p => format!("{p:.3}"),
+            p if p < 1e-15 => "< 1e-15".to_owned(),
+            p if p < 0.001 => format!("= {p:.0e}"),
+            p => format!("= {p:.3}"),
         };
         text.push_str(&format!(
             "{}Friedman p {p} over {} surfaces; critical difference of ranks {:.1} ({:.0} %)",
