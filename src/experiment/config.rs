@@ -146,13 +146,13 @@ fn resolve(defined: &[Entrant], name: &str) -> Result<Entrant> {
 }
 
 /// A file with its text, to say in which line something is wrong.
-struct File<'a> {
-    text: &'a str,
-    path: PathBuf,
+pub(super) struct File<'a> {
+    pub(super) text: &'a str,
+    pub(super) path: PathBuf,
 }
 
 impl File<'_> {
-    fn error(&self, at: usize, rule: &str) -> Error {
+    pub(super) fn error(&self, at: usize, rule: &str) -> Error {
         let before = &self.text.as_bytes()[..at.min(self.text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count();
         let found = self.text.lines().nth(line).unwrap_or("").trim();
@@ -224,7 +224,7 @@ fn define(table: toml::Table, file: &File<'_>, at: usize) -> Result<Entrant> {
 }
 
 /// The path of a number that is NaN or infinite. JSON has no such numbers, so it would be lost.
-fn not_finite(table: &toml::Table) -> Option<String> {
+pub(super) fn not_finite(table: &toml::Table) -> Option<String> {
     table.iter().find_map(|(key, value)| match value {
         toml::Value::Float(number) if !number.is_finite() => Some(key.clone()),
         toml::Value::Table(inner) => Some(format!("{key}.{}", not_finite(inner)?)),
@@ -261,13 +261,13 @@ fn culprit(
 }
 
 /// Names stand in file names, tables and CSS, so they hold no spaces, quotes or control characters.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || "-_.=+".contains(c);
     !name.is_empty() && name.chars().all(allowed)
 }
 
 /// Merges overrides into settings, table by table.
-fn merge(into: &mut Value, from: Value) {
+pub(super) fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) if !other_variant(into, &from) => {
             for (key, value) in from {

@@ -20,6 +20,7 @@
 //! # Ok::<(), hyperq::Error>(())
 //! ```
 
+pub mod ablation;
 mod anytime;
 pub mod config;
 mod csv;
