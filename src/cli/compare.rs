@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, ValueEnum};
 use hyperq::experiment::config::Config;
-use hyperq::experiment::{self, Entrant, Plan, RANDOM_TWICE, Results, Summary, Written};
+use hyperq::experiment::{self, Entrant, Plan, RANDOM_TWICE, Results, SavedRuns, Summary, Written};
 use hyperq::strategy::registry;
 use hyperq::surface::{self, Surface};
 
@@ -45,6 +45,9 @@ pub struct Compare {
     /// Where trials.csv, summary.json and report.html go
     #[arg(long, value_name = "DIR", default_value = "hyperq-results")]
     out: PathBuf,
+    /// Keep finished runs in runs.jsonl there, and take over those that it has
+    #[arg(long)]
+    resume: bool,
     /// What to print: a table, or the content of summary.json
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -87,24 +90,22 @@ const DEFAULT_STRATEGIES: [&str; 19] = [
 impl Compare {
     /// Runs the comparison, writes the files and prints the table.
     pub fn run(&self) -> Result<(), Failure> {
+        let (results, summary, written) = self.execute()?;
+        conclude(&results, &summary, &written, &self.out, self.format, self.quiet)
+    }
+
+    /// Runs the comparison and writes the files.
+    fn execute(&self) -> Result<(Results, Summary, Written), Failure> {
         let (plan, command) = self.plan()?;
         // Found out now rather than after minutes of work.
         std::fs::create_dir_all(&self.out)
             .map_err(|error| Failure::Usage(format!("{}: {error}", self.out.display())))?;
-        let cancel = cancelled_by_interrupt()?;
-        let display = Display::new(
-            self.quiet,
-            [plan.strategies.len(), plan.surfaces.len(), plan.seeds, plan.trials],
-            plan.jobs,
-        );
-        let results = experiment::run(&plan, &|progress| display.show(progress), &cancel)
-            .map_err(Failure::failed)?;
-        display.finish();
+        let saved = self.resume.then(|| saved_in(&self.out)).transpose()?;
+        let results = watched(&plan, saved.as_ref(), self.quiet)?;
         let summary = Summary::of(&results);
         let written =
             experiment::write(&results, &summary, &command, &self.out).map_err(Failure::failed)?;
-
-        conclude(&results, &summary, &written, &self.out, self.format, self.quiet)
+        Ok((results, summary, written))
     }
 
     /// What to run, and the command that runs it again.
@@ -185,9 +186,37 @@ pub(super) fn with_random_twice(mut strategies: Vec<Entrant>) -> Vec<Entrant> {
     strategies
 }
 
+/// The finished runs of a directory of results.
+pub(super) fn saved_in(out: &Path) -> Result<SavedRuns, Failure> {
+    SavedRuns::open(out.join("runs.jsonl")).map_err(Failure::usage)
+}
+
+/// Runs a plan with its progress on stderr, until it is done or the user interrupts it.
+pub(super) fn watched(
+    plan: &Plan,
+    saved: Option<&SavedRuns>,
+    quiet: bool,
+) -> Result<Results, Failure> {
+    let cancel = cancelled_by_interrupt()?;
+    let size = [plan.strategies.len(), plan.surfaces.len(), plan.seeds, plan.trials];
+    let display = Display::new(quiet, size, plan.jobs);
+    let show = |progress| display.show(progress);
+    let results = match saved {
+        Some(saved) => experiment::run_saved(plan, saved, &show, &cancel),
+        None => experiment::run(plan, &show, &cancel),
+    };
+    display.finish();
+    results.map_err(Failure::failed)
+}
+
 /// Set by the first Ctrl-C; the second ends the program.
 pub(super) fn cancelled_by_interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    let cancel = Arc::new(AtomicBool::new(false));
+    // A program can listen for it once, and may run several comparisons.
+    static CANCEL: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(cancel) = CANCEL.get() {
+        return Ok(Arc::clone(cancel));
+    }
+    let cancel = Arc::clone(CANCEL.get_or_init(Arc::default));
     let handler = Arc::clone(&cancel);
     ctrlc::set_handler(move || {
         if handler.swap(true, Ordering::Relaxed) {

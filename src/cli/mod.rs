@@ -1,5 +1,6 @@
 //! The command line: parses, calls the library, prints.
 
+mod ablate;
 mod agents;
 mod ask;
 mod best;
@@ -43,6 +44,7 @@ enum Command {
     Report(report::ReportCommand),
     Repair(repair::RepairCommand),
     Compare(compare::Compare),
+    Ablate(ablate::Ablate),
     Surfaces(surfaces::Surfaces),
     Agents(agents::Agents),
     Train(train::Train),
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
             Command::Report(report) => report.run(),
             Command::Repair(repair) => repair.run(),
             Command::Compare(compare) => compare.run(),
+            Command::Ablate(ablate) => ablate.run(),
             Command::Surfaces(surfaces) => surfaces.run(),
             Command::Agents(agents) => agents.run(),
             Command::Train(train) => train.run(),
