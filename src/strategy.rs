@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::agent::QLearning;
 use crate::error::{Error, Result};
 use crate::explore::{
-    Candidates, EpsilonGreedy, Exploration, Greedy, Schedule, Softmax, Thompson, Ucb,
+    Candidates, EpsilonGreedy, ExpectedImprovement, Exploration, Greedy, Schedule, Softmax,
+    Thompson, Ucb,
 };
 use crate::mdp::{FramingConfig, Normalization, Refine, Reward, Select};
 use crate::meta::{MetaAgent, MetaLearner, Policy, PolicyStudy};
@@ -19,7 +20,9 @@ use crate::optimizer::{
 };
 use crate::space::GridSize;
 use crate::streams::Streams;
-use crate::value::{ContinuousValueConfig, Critics, DeepQ, Ensemble, Kernel, Table, ValueConfig};
+use crate::value::{
+    ContinuousValueConfig, Critics, DeepQ, Ensemble, GaussianProcess, Kernel, Table, ValueConfig,
+};
 
 /// The grid of a surface that brings none: the finest of at most this many configurations.
 pub const DEFAULT_GRID: GridSize = GridSize::AtMost(4096);
@@ -91,6 +94,19 @@ static REGISTRY: LazyLock<Vec<Registered>> = LazyLock::new(|| {
             Strategy::Grid { order: GridOrder::Shuffled, size: DEFAULT_GRID },
         ),
         baseline("sobol", "an Owen-scrambled Sobol sequence", Strategy::Sobol {}),
+        baseline(
+            "gp",
+            "Bayesian optimization: Gaussian process, expected improvement",
+            bayesian(Exploration::ExpectedImprovement(ExpectedImprovement::default())),
+        ),
+        baseline(
+            "gp-ucb",
+            "Bayesian optimization: Gaussian process, upper confidence bound",
+            bayesian(Exploration::Ucb(Ucb {
+                coefficient: Schedule::RootLog(1.0),
+                ..Ucb::default()
+            })),
+        ),
     ]
     .into_iter()
     .chain(discrete())
@@ -99,13 +115,26 @@ static REGISTRY: LazyLock<Vec<Registered>> = LazyLock::new(|| {
     .collect()
 });
 
-fn explorations() -> [Exploration; 5] {
+/// Bayesian optimization as it is usually done: ten quasi-random trials, standardized scores.
+fn bayesian(exploration: Exploration) -> Strategy {
+    ContinuousQ {
+        value: ContinuousValueConfig::GaussianProcess(GaussianProcess::default()),
+        exploration,
+        candidates: Candidates::default(),
+        reward: Reward { normalization: Normalization::Standard, ..Reward::default() },
+        design: DesignSize { per_parameter: 0, constant: 10 },
+    }
+    .into()
+}
+
+fn explorations() -> [Exploration; 6] {
     [
         Exploration::Greedy(Greedy::default()),
         Exploration::EpsilonGreedy(EpsilonGreedy::default()),
         Exploration::Softmax(Softmax::default()),
         Exploration::Ucb(Ucb::default()),
         Exploration::Thompson(Thompson::default()),
+        Exploration::ExpectedImprovement(ExpectedImprovement::default()),
     ]
 }
 
@@ -134,6 +163,7 @@ fn continuous() -> impl Iterator<Item = Registered> {
     let values = [
         ContinuousValueConfig::Kernel(Kernel::default()),
         ContinuousValueConfig::Critics(Critics::default()),
+        ContinuousValueConfig::GaussianProcess(GaussianProcess::default()),
     ];
     values.into_iter().flat_map(|value| {
         explorations().into_iter().map(move |exploration| {
@@ -150,6 +180,9 @@ fn continuous() -> impl Iterator<Item = Registered> {
             let (what, normalization) = match value {
                 ContinuousValueConfig::Kernel(_) => {
                     ("Gaussian process of main and joint effects", Normalization::Power)
+                }
+                ContinuousValueConfig::GaussianProcess(_) => {
+                    ("Gaussian process of likeliest hyperparameters", Normalization::Power)
                 }
                 ContinuousValueConfig::Critics(_) => {
                     ("bootstrapped ensemble of critic networks", Normalization::Rank)

@@ -173,6 +173,7 @@ impl<'a> Pool<'a> {
         self.estimates.members = interleaved.collect();
         self.estimates.mean.append(&mut fresh.mean);
         self.estimates.spread.append(&mut fresh.spread);
+        self.estimates.incumbent = fresh.incumbent;
         self.points.extend(points);
         self.configurations.extend(configurations);
     }

@@ -7,9 +7,11 @@
 //! | [`Softmax`](Exploration::Softmax) | each with probability proportional to `exp(Q / temperature)` | nothing |
 //! | [`Ucb`](Exploration::Ucb) | the highest value plus bonus | counts or a spread |
 //! | [`Thompson`](Exploration::Thompson) | the highest value of one draw from the posterior | members or a spread |
+//! | [`ExpectedImprovement`](Exploration::ExpectedImprovement) | the highest expected improvement | a spread and an incumbent |
 
 mod candidates;
 mod epsilon_greedy;
+mod expected_improvement;
 mod greedy;
 mod schedule;
 mod selection;
@@ -22,6 +24,8 @@ mod ucb;
 pub use candidates::Candidates;
 pub(crate) use candidates::Pool;
 pub use epsilon_greedy::EpsilonGreedy;
+pub use expected_improvement::ExpectedImprovement;
+pub(crate) use expected_improvement::log_expected_improvement;
 pub use greedy::Greedy;
 pub use schedule::Schedule;
 pub use selection::Selection;
@@ -80,6 +84,8 @@ pub enum Exploration {
     Ucb(Ucb),
     /// A draw from the posterior.
     Thompson(Thompson),
+    /// The expected gain over the best configuration so far.
+    ExpectedImprovement(ExpectedImprovement),
 }
 
 impl Exploration {
@@ -91,6 +97,7 @@ impl Exploration {
             Self::Softmax(_) => "softmax",
             Self::Ucb(_) => "ucb",
             Self::Thompson(_) => "thompson",
+            Self::ExpectedImprovement(_) => "expected-improvement",
         }
     }
 
@@ -139,6 +146,15 @@ impl Exploration {
             Self::Thompson(policy) => {
                 if !supplies.members && !supplies.spread {
                     return lacking("a spread");
+                }
+                Box::new(policy.clone())
+            }
+            Self::ExpectedImprovement(policy) => {
+                if !supplies.spread {
+                    return lacking("a spread");
+                }
+                if !supplies.incumbent {
+                    return lacking("an incumbent");
                 }
                 Box::new(policy.clone())
             }
@@ -195,4 +211,4 @@ macro_rules! stateless {
         }
     )+};
 }
-stateless!(Greedy, EpsilonGreedy, Softmax, Thompson, ucb::Resolved);
+stateless!(Greedy, EpsilonGreedy, Softmax, Thompson, ExpectedImprovement, ucb::Resolved);

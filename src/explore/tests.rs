@@ -7,7 +7,8 @@ use super::*;
 const DRAWS: u64 = 20_000;
 
 fn policy(exploration: Exploration) -> Box<dyn Explore> {
-    exploration.build("all", Signals { counts: true, spread: true, members: true }).unwrap()
+    let all = Signals { counts: true, spread: true, members: true, incumbent: true };
+    exploration.build("all", all).unwrap()
 }
 
 fn moment(trial: u64, episode: u64) -> Moment {
@@ -192,8 +193,13 @@ proptest! {
         if actions.is_empty() { actions.push(trial as usize % q.len()); }
         let allowed = set(q.len(), &actions);
         for members in [Vec::new(), [q.clone(), q.clone()].concat()] {
-            let known =
-                Estimates { mean: q.clone(), spread: q.clone(), counts: q.clone(), members };
+            let known = Estimates {
+                mean: q.clone(),
+                spread: q.clone(),
+                counts: q.clone(),
+                members,
+                incumbent: Some(q[0]),
+            };
             for exploration in [
                 Exploration::Greedy(Greedy::default()),
                 Exploration::EpsilonGreedy(EpsilonGreedy::default()),
@@ -202,6 +208,7 @@ proptest! {
                 Exploration::Ucb(Ucb { bonus: Bonus::Spread, ..Ucb::default() }),
                 Exploration::Thompson(Thompson::default()),
                 Exploration::Thompson(Thompson { draw: Draw::Episode }),
+                Exploration::ExpectedImprovement(ExpectedImprovement::default()),
             ] {
                 let mut rng = Streams::new(1).at("choose", trial);
                 let chosen = policy(exploration).choose(&known, &allowed, moment(trial, 0), &mut rng);

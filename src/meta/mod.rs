@@ -14,7 +14,6 @@ mod belief;
 mod control;
 mod corpus;
 pub mod features;
-mod improvement;
 mod learner;
 mod policy;
 mod portfolio;

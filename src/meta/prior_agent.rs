@@ -6,13 +6,14 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::belief::{Belief, Target};
-use super::improvement::log_expected_improvement;
 use super::learner::MetaLearner;
 use super::prior::{LearnedPrior, Points, PriorSettings};
 use super::tried::Reader;
 use crate::error::{Error, Result};
 use crate::experiment::metrics::log_area;
-use crate::explore::{Exploration, Explore, Moment, Schedule, Selection, Ucb};
+use crate::explore::{
+    Exploration, Explore, Moment, Schedule, Selection, Ucb, log_expected_improvement,
+};
 use crate::mdp::ActionSet;
 use crate::optimizer::{Context, Optimizer, Problem, sobol_point};
 use crate::persist::{Array, Persist, Snapshot};

@@ -14,7 +14,7 @@ use crate::persist::{Persist, Snapshot};
 use crate::space::{Configuration, Grid, SearchSpace};
 use crate::streams::Streams;
 use crate::trial::{Score, Trial};
-use crate::value::{ContinuousValue, ContinuousValueConfig, Examples};
+use crate::value::{ContinuousValue, ContinuousValueConfig, Estimates, Examples};
 
 /// How many trials the initial design has: `per_parameter * parameters + constant`, but at most a third of
 /// the budget where that is known, and at least one.
@@ -111,8 +111,8 @@ impl ContinuousQSearch {
         }
     }
 
-    /// Learns from all trials there are.
-    fn fit(&mut self, cx: &Context<'_>) {
+    /// Learns from all trials there are. Returns the highest value that is expected of a finished one.
+    fn fit(&mut self, cx: &Context<'_>) -> Option<f32> {
         let trials = cx.history.trials();
         let scores: Vec<f64> =
             trials.iter().map(|trial| trial.score().map_or(f64::NAN, Score::get)).collect();
@@ -126,7 +126,11 @@ impl ContinuousQSearch {
             cx.space.encode(configuration, into);
         }
         let mut rng = cx.streams.at("value", cx.id.0);
-        self.value.fit(Examples { inputs: &inputs, rewards: &rewards }, &mut rng);
+        let pending = cx.pending.len();
+        self.value.fit(Examples { inputs: &inputs, rewards: &rewards, pending }, &mut rng);
+        let mut finished = Estimates::default();
+        self.value.estimate(&inputs[..trials.len() * width], trials.len(), &mut finished);
+        finished.mean.into_iter().reduce(f32::max)
     }
 
     /// The points of the best trials, best first; of equally good ones the first.
@@ -154,13 +158,15 @@ impl Optimizer for ContinuousQSearch {
                 return Ok(designed);
             }
         }
-        self.fit(cx);
+        let incumbent = self.fit(cx);
         let parents = self.parents(cx);
         let mut rng = cx.streams.at("candidates", cx.id.0);
         let moment = Moment { trial: cx.id.0, episode: 0, streams: cx.streams };
         let Self { value, policy, candidates, grid, .. } = self;
-        let mut estimate =
-            |inputs: &[f32], rows: usize, into: &mut _| value.estimate(inputs, rows, into);
+        let mut estimate = |inputs: &[f32], rows: usize, into: &mut Estimates| {
+            value.estimate(inputs, rows, into);
+            into.incumbent = incumbent;
+        };
         let mut pool = Pool::new(cx.space, &mut estimate);
         match grid {
             Some(grid) => {

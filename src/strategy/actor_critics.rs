@@ -68,7 +68,11 @@ pub(super) fn registered() -> impl Iterator<Item = Registered> {
             },
         );
     }
-    let policies = super::explorations();
+    // Critics over the unit cube know no incumbent.
+    let policies: Vec<_> = super::explorations()
+        .into_iter()
+        .filter(|exploration| !matches!(exploration, Exploration::ExpectedImprovement(_)))
+        .collect();
     let over_candidates = |exploration: &Exploration| Acting::Candidates {
         exploration: exploration.clone(),
         candidates: ActionCandidates::default(),

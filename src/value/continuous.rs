@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Critics, Estimates, Kernel, Signals};
+use super::{Critics, Estimates, GaussianProcess, Kernel, Signals};
 use crate::error::Result;
 use crate::persist::Persist;
 use crate::space::SearchSpace;
@@ -16,6 +16,8 @@ pub struct Examples<'a> {
     pub inputs: &'a [f32],
     /// The reward of each.
     pub rewards: &'a [f32],
+    /// So many of them, the last ones, are pending trials, whose rewards are assumed.
+    pub pending: usize,
 }
 
 /// A value function `Q(a)` whose actions are the configurations of a space, in the framing *select*
@@ -42,8 +44,10 @@ pub trait ContinuousValue: Persist + Send {
 pub enum ContinuousValueConfig {
     /// A bootstrapped ensemble of critic networks.
     Critics(Critics),
-    /// A Gaussian process.
+    /// A Gaussian process of main and joint effects, its hyperparameters integrated out.
     Kernel(Kernel),
+    /// A Gaussian process with its most likely hyperparameters.
+    GaussianProcess(GaussianProcess),
 }
 
 impl ContinuousValueConfig {
@@ -52,12 +56,13 @@ impl ContinuousValueConfig {
         match self {
             Self::Critics(_) => "critics",
             Self::Kernel(_) => "kernel",
+            Self::GaussianProcess(_) => "gaussian-process",
         }
     }
 
     /// What it will supply beside the mean, known before it is built.
     pub fn supplies(&self) -> Signals {
-        Signals { counts: false, spread: true, members: true }
+        Signals { counts: false, spread: true, members: true, incumbent: true }
     }
 
     /// Builds the value function for a space. `streams` give its initial weights; `draws` says whether
@@ -75,6 +80,23 @@ impl ContinuousValueConfig {
         Ok(match self {
             Self::Critics(config) => Box::new(config.build(space, streams)?),
             Self::Kernel(config) => Box::new(config.build(space, draws)?),
+            Self::GaussianProcess(config) => Box::new(config.build(space, draws)?),
         })
     }
+}
+
+/// The places of at most so many examples, in their order: the better half of `most` by reward, the rest the
+/// latest of the others.
+pub(super) fn thinned(rewards: &[f32], most: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..rewards.len()).collect();
+    if places.len() <= most {
+        return places;
+    }
+    places.sort_by(|&a, &b| rewards[b].total_cmp(&rewards[a]).then(a.cmp(&b)));
+    let mut kept = places.split_off(most / 2);
+    // The others by age, the latest first.
+    kept.sort_by(|a, b| b.cmp(a));
+    places.extend_from_slice(&kept[..most - most / 2]);
+    places.sort_unstable();
+    places
 }

@@ -243,7 +243,7 @@ mod tests {
         let inputs: Vec<f32> = (0..12).map(|i| -1.0 + i as f32 / 9.0).collect();
         let rewards: Vec<f32> = inputs.iter().map(|x| (3.0 * x).sin()).collect();
         for trial in 0..5 {
-            let examples = Examples { inputs: &inputs, rewards: &rewards };
+            let examples = Examples { inputs: &inputs, rewards: &rewards, pending: 0 };
             critics.fit(examples, &mut Streams::new(4).at("fit", trial));
         }
         critics
@@ -278,7 +278,7 @@ mod tests {
         let mut loaded = config.build(&line(), Streams::new(4)).unwrap();
         loaded.load("value", &snapshot).unwrap();
         for critics in [&mut critics, &mut loaded] {
-            let examples = Examples { inputs: &[0.5, -0.5], rewards: &[1.0, -1.0] };
+            let examples = Examples { inputs: &[0.5, -0.5], rewards: &[1.0, -1.0], pending: 0 };
             critics.fit(examples, &mut Streams::new(4).at("fit", 9));
         }
         assert_eq!(estimates(&mut critics, &[0.3]), estimates(&mut loaded, &[0.3]));

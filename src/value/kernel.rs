@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Estimates;
 use super::cholesky::Cholesky;
-use super::continuous::{ContinuousValue, Examples};
+use super::continuous::{ContinuousValue, Examples, thinned};
 use super::cosines::Cosines;
 use crate::error::{Error, Result};
 use crate::nn::kernel::{
@@ -262,22 +262,6 @@ struct Scratch {
 }
 
 impl KernelValue {
-    /// The places of the examples that are conditioned on.
-    fn subset(&self, rewards: &[f32]) -> Vec<usize> {
-        let most = self.config.most_trials;
-        let mut places: Vec<usize> = (0..rewards.len()).collect();
-        if places.len() <= most {
-            return places;
-        }
-        places.sort_by(|&a, &b| rewards[b].total_cmp(&rewards[a]).then(a.cmp(&b)));
-        let mut kept = places.split_off(most / 2);
-        // The others by age, the latest first.
-        kept.sort_by(|a, b| b.cmp(a));
-        places.extend_from_slice(&kept[..most - most / 2]);
-        places.sort_unstable();
-        places
-    }
-
     /// Squared distances of all pairs of examples in every parameter.
     fn measure(&mut self, inputs: &[f32], count: usize) {
         let pairs = count * (count - 1) / 2;
@@ -438,7 +422,7 @@ fn single(values: &[f64]) -> Vec<f32> {
 
 impl ContinuousValue for KernelValue {
     fn fit(&mut self, examples: Examples<'_>, rng: &mut Generator) {
-        let places = self.subset(examples.rewards);
+        let places = thinned(examples.rewards, self.config.most_trials);
         let (count, features) = (places.len(), self.features);
         let rewards: Vec<f64> =
             places.iter().map(|&place| f64::from(examples.rewards[place])).collect();
@@ -574,7 +558,7 @@ mod tests {
     ) -> KernelValue {
         let mut value = config.build(&space(), draws).unwrap();
         value.chains.fill(hyper);
-        value.fit(Examples { inputs, rewards: y }, &mut Streams::new(1).at("test", 0));
+        value.fit(Examples { inputs, rewards: y, pending: 0 }, &mut Streams::new(1).at("test", 0));
         value
     }
 
@@ -621,7 +605,7 @@ mod tests {
         let mut value = config.build(&space(), true).unwrap();
         value.chains.fill(hyper);
         for draw in 0..draws {
-            let examples = Examples { inputs: &INPUTS, rewards: &rewards };
+            let examples = Examples { inputs: &INPUTS, rewards: &rewards, pending: 0 };
             value.fit(examples, &mut Streams::new(2).at("test", draw));
             value.estimate(&at, 3, &mut estimates);
             for (row, drawn) in estimates.members.iter().enumerate() {
@@ -659,9 +643,7 @@ mod tests {
             assert!(value.evidence(&reached, &exact) > value.evidence(&start, &exact));
         }
 
-        let few = Kernel { most_trials: 10, ..config };
-        let value = few.build(&space(), false).unwrap();
-        let kept = value.subset(&rewards);
+        let kept = thinned(&rewards, 10);
         assert_eq!(kept.len(), 10);
         let mut best: Vec<usize> = (0..60).collect();
         best.sort_by(|&a, &b| rewards[b].total_cmp(&rewards[a]));
@@ -677,7 +659,7 @@ mod tests {
         let mut rng = Streams::new(4).at("test", 0);
         let mut logs = Vec::new();
         for _ in 0..20_000 {
-            value.fit(Examples { inputs: &INPUTS[..4], rewards: &[0.3] }, &mut rng);
+            value.fit(Examples { inputs: &INPUTS[..4], rewards: &[0.3], pending: 0 }, &mut rng);
             logs.extend(value.chains[0].lengths.iter().map(|length| length.ln()));
         }
         let count = logs.len() as f64;
@@ -704,7 +686,7 @@ mod tests {
         });
         let mut value = Kernel { chains: 2, ..config }.build(&space(), false).unwrap();
         value.chains.clone_from_slice(&hypers);
-        let examples = Examples { inputs: &INPUTS, rewards: &rewards };
+        let examples = Examples { inputs: &INPUTS, rewards: &rewards, pending: 0 };
         value.fit(examples, &mut Streams::new(1).at("test", 0));
         let mut found = Estimates::default();
         value.estimate(&at, 2, &mut found);

@@ -7,6 +7,7 @@ mod counts;
 mod critics;
 mod dqn;
 mod ensemble;
+mod gaussian_process;
 mod kernel;
 mod memory;
 mod network;
@@ -19,6 +20,7 @@ pub use counts::LinearCounts;
 pub use critics::{CriticEnsemble, Critics};
 pub use dqn::DeepQ;
 pub use ensemble::Ensemble;
+pub use gaussian_process::{GaussianProcess, GaussianProcessValue};
 pub use kernel::{Kernel, KernelValue};
 pub use memory::{Memory, Transition};
 pub use network::{Head, Target};
@@ -44,6 +46,8 @@ pub struct Signals {
     pub spread: bool,
     /// Several values for each action, one a member of an ensemble.
     pub members: bool,
+    /// The value of the best configuration so far.
+    pub incumbent: bool,
 }
 
 /// What is known of every action in one state. What a value function does not supply is empty.
@@ -57,6 +61,8 @@ pub struct Estimates {
     pub counts: Vec<f32>,
     /// `Q_k(s, a)` for every member `k`, member after member.
     pub members: Vec<f32>,
+    /// The highest value that is expected of any configuration tried so far.
+    pub incumbent: Option<f32>,
 }
 
 /// A learned function `Q(s, a)`: the expected discounted sum of rewards after taking `a` in `s`.
@@ -150,7 +156,9 @@ impl ValueConfig {
         match self {
             Self::Table(_) => Signals { counts: true, ..Signals::default() },
             Self::Dqn(_) => Signals { counts: true, ..Signals::default() },
-            Self::Ensemble(_) => Signals { counts: true, spread: true, members: true },
+            Self::Ensemble(_) => {
+                Signals { counts: true, spread: true, members: true, incumbent: false }
+            }
         }
     }
 

@@ -141,7 +141,7 @@ impl ContinuousControl {
             Acting::Candidates { exploration, candidates } => {
                 candidates.check()?;
                 let several = agent.critics() > 1;
-                let supplies = Signals { counts: false, spread: several, members: several };
+                let supplies = Signals { spread: several, members: several, ..Signals::default() };
                 Some(exploration.build(self.agent.name(), supplies)?)
             }
         };

@@ -93,7 +93,7 @@ impl SurfaceModel {
         for (trial, row) in trials.iter().zip(self.inputs.chunks_exact_mut(width)) {
             cx.space.encode(&trial.configuration, row);
         }
-        self.value.fit(Examples { inputs: &self.inputs, rewards: what.scores }, rng);
+        self.value.fit(Examples { inputs: &self.inputs, rewards: what.scores, pending: 0 }, rng);
 
         let rows = self.imagined_per_trial;
         let mut action = Vec::new();
