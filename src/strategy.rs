@@ -15,8 +15,8 @@ use crate::explore::{
 use crate::mdp::{FramingConfig, Normalization, Refine, Reward, Select};
 use crate::meta::{MetaAgent, MetaLearner, Policy, PolicyStudy};
 use crate::optimizer::{
-    ContinuousControl, ContinuousQ, Design, DesignSize, Discrete, GridOrder, GridSearch, Optimizer,
-    Problem, RandomSearch, SobolSearch,
+    CmaEs, ContinuousControl, ContinuousQ, Design, DesignSize, Discrete, GridOrder, GridSearch,
+    Optimizer, Problem, RandomSearch, SobolSearch, Tpe,
 };
 use crate::space::GridSize;
 use crate::streams::Streams;
@@ -42,6 +42,10 @@ pub enum Strategy {
         /// The grid of a problem that brings none.
         size: GridSize,
     },
+    /// The tree-structured Parzen estimator.
+    Tpe(Tpe),
+    /// Covariance matrix adaptation.
+    CmaEs(CmaEs),
     /// Q-learning over a grid.
     Q(Box<Discrete>),
     /// An actor-critic agent over the unit cube.
@@ -106,6 +110,26 @@ static REGISTRY: LazyLock<Vec<Registered>> = LazyLock::new(|| {
                 coefficient: Schedule::RootLog(1.0),
                 ..Ucb::default()
             })),
+        ),
+        baseline(
+            "tpe",
+            "tree-structured Parzen estimator, each parameter for itself",
+            Tpe::default().into(),
+        ),
+        baseline(
+            "tpe-multivariate",
+            "tree-structured Parzen estimator, parameters jointly",
+            Tpe { multivariate: true, ..Tpe::default() }.into(),
+        ),
+        baseline(
+            "tpe-distinct",
+            "tree-structured Parzen estimator that repeats no configuration",
+            Tpe { repeats: false, ..Tpe::default() }.into(),
+        ),
+        baseline(
+            "cma-es",
+            "covariance matrix adaptation, restarted with growing populations",
+            CmaEs::default().into(),
         ),
     ]
     .into_iter()
@@ -244,6 +268,18 @@ impl From<ContinuousQ> for Strategy {
     }
 }
 
+impl From<Tpe> for Strategy {
+    fn from(settings: Tpe) -> Self {
+        Self::Tpe(settings)
+    }
+}
+
+impl From<CmaEs> for Strategy {
+    fn from(settings: CmaEs) -> Self {
+        Self::CmaEs(settings)
+    }
+}
+
 impl Default for Strategy {
     /// `kernel-select-ucb`: first by average rank in the default comparison (see the page on results), and
     /// not bound to a grid.
@@ -285,6 +321,8 @@ impl Strategy {
             Self::Random {} => Box::new(RandomSearch),
             Self::Sobol {} => Box::new(SobolSearch),
             Self::Grid { order, size } => Box::new(GridSearch::new(problem.grid(*size)?, *order)),
+            Self::Tpe(tpe) => Box::new(tpe.build(problem)?),
+            Self::CmaEs(cma_es) => Box::new(cma_es.build(problem)?),
             Self::Q(discrete) => Box::new(discrete.build(problem, streams)?),
             Self::ActorCritic(continuous) => Box::new(continuous.build(problem, streams)?),
             Self::ContinuousQ(continuous) => Box::new(continuous.build(problem, streams)?),

@@ -9,7 +9,7 @@ use hyperq::experiment::config::Config;
 use hyperq::explore::{Candidates, EpsilonGreedy, Softmax, Thompson, Ucb};
 use hyperq::mdp::{ContinuousRefine, ContinuousSelect, Refine, Reward, Select};
 use hyperq::noise::{Gaussian, OrnsteinUhlenbeck, ParameterNoise};
-use hyperq::optimizer::{Acting, ActionCandidates, Dyna};
+use hyperq::optimizer::{Acting, ActionCandidates, CmaEs, Dyna, Tpe};
 use hyperq::replay::Prioritized;
 use hyperq::strategy::{Kind, Strategy, registry};
 use hyperq::value::{Critics, DeepQ, Ensemble, Kernel, Table};
@@ -197,6 +197,8 @@ fn the_tables_of_settings_have_every_setting_and_its_default() {
         ("continuous refine", defaults::<ContinuousRefine>()),
         ("action-candidates", defaults::<ActionCandidates>()),
         ("dyna", defaults::<Dyna>()),
+        ("tpe", defaults::<Tpe>()),
+        ("cma-es", defaults::<CmaEs>()),
     ] {
         let documented = settings_table(name);
         let names: BTreeSet<&str> =

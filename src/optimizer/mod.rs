@@ -1,18 +1,23 @@
 //! Optimizers: whatever proposes configurations and learns from what came out.
 
 mod actor_critic;
+mod cma_es;
 mod continuous_q;
 mod grid;
+mod normal;
 mod random;
 mod rl;
 mod sobol;
+mod tpe;
 
 pub use actor_critic::{Acting, ActionCandidates, ActorCriticSearch, ContinuousControl, Dyna};
+pub use cma_es::{CmaEs, CmaEsSearch};
 pub use continuous_q::{ContinuousQ, ContinuousQSearch, DesignSize};
 pub use grid::{GridOrder, GridSearch};
 pub use random::RandomSearch;
 pub use rl::{Design, Discrete, Reinforced};
 pub use sobol::SobolSearch;
+pub use tpe::{Tpe, TpeSearch};
 
 pub(crate) use sobol::sobol_point;
 

@@ -342,6 +342,19 @@ impl Domain {
         }
     }
 
+    /// The part of the unit interval that a discrete value takes, as [`Domain::from_unit`] says; `None` for
+    /// a continuous domain.
+    pub(crate) fn cell(&self, value: Value) -> Option<(f64, f64)> {
+        if let (Self::Int { low, high, log: true, .. }, Value::Int(x)) = (self, value) {
+            let (a, b) = log_edges(*low, *high);
+            let place = |x: f64| ((x.ln() - a) / (b - a)).clamp(0.0, 1.0);
+            return Some((place(x as f64 - 0.5), place(x as f64 + 0.5)));
+        }
+        let count = self.cardinality()?;
+        let place = cell(self.to_unit(value), count) as f64;
+        Some((place / count as f64, (place + 1.0) / count as f64))
+    }
+
     /// Walks from `guess` by units in the last place to a number that maps to exactly `x`.
     fn refine_inverse(&self, guess: f64, x: f64) -> f64 {
         let at = |u: f64| match self.from_unit(u) {
