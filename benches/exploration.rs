@@ -16,7 +16,7 @@ use hyperq::explore::{
     EpsilonGreedy, Exploration, Explore, Greedy, Moment, Softmax, Thompson, Ucb,
 };
 use hyperq::mdp::ActionSet;
-use hyperq::strategy::{Kind, Registered, registry};
+use hyperq::strategy::{Kind, Registered, Strategy, registry};
 use hyperq::streams::Streams;
 use hyperq::value::{Estimates, Signals};
 use rand::RngExt;
@@ -74,7 +74,9 @@ fn exploration(c: &mut Criterion) {
         group.sample_size(10).warm_up_time(Duration::from_millis(1));
         group.measurement_time(Duration::from_millis(100));
         let suited = |r: &&Registered| {
-            r.kind == Kind::Discrete && (surface == "branin" || r.name.contains("-select-"))
+            let learned = matches!(r.strategy, Strategy::Q(_) | Strategy::ContinuousQ(_));
+            let own = learned && r.kind != Kind::Baseline;
+            own && (surface == "branin" || r.name.contains("-select-"))
         };
         let all = std::thread::available_parallelism().map_or(1, usize::from);
         for registered in registry().iter().filter(suited) {

@@ -40,6 +40,9 @@ fn hasty(strategy: &Strategy) -> Strategy {
             ContinuousValueConfig::Kernel(kernel) => {
                 (kernel.evidence_steps, kernel.most_trials) = (0, 2);
             }
+            ContinuousValueConfig::GaussianProcess(process) => {
+                (process.steps, process.most_trials) = (1, 2);
+            }
         },
         Strategy::ActorCritic(control) => control.updates_per_trial = 1,
         _ => {}

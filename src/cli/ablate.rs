@@ -125,14 +125,13 @@ impl Ablate {
             .filter_map(|measure| Effects::of(&results, &all, measure))
             .collect();
         let findings = Findings { effects: effects.iter().collect(), refused: &all.refused };
-        let findings =
-            serde_json::to_string_pretty(&findings).map_err(Failure::failed)? + "\n";
+        let findings = serde_json::to_string_pretty(&findings).map_err(Failure::failed)? + "\n";
         let path = self.out.join("effects.json");
         std::fs::write(&path, &findings)
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
         let command = self.command(&plan);
-        let written = experiment::write_ablation(&results, &summary, &effects, &command, &self.out)
-            .map_err(Failure::failed)?;
+        let written =
+            experiment::write(&results, &summary, &command, &self.out).map_err(Failure::failed)?;
         Ok(Ablated { results, summary, effects, written, findings })
     }
 
@@ -167,7 +166,13 @@ impl Ablate {
 pub(super) fn effects_table(effects: &Effects) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header([
-        "factor", "level", "regret", "effect", "95% interval", "blocks", "p",
+        "factor",
+        "level",
+        "regret",
+        "effect",
+        "95% interval",
+        "blocks",
+        "p",
     ]);
     for factor in &effects.factors {
         if factor.levels.is_empty() {

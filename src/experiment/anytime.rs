@@ -141,7 +141,8 @@ fn ends(run: &Run, evaluation_seconds: f64) -> Vec<f64> {
     run.records
         .iter()
         .scan(0.0, |now, record| {
-            *now += (record.ask_micros + record.tell_micros) * 1e-6 + evaluation_seconds;
+            *now += (record.ask_micros + record.tell_micros) * 1e-6
+                + record.evaluations as f64 * evaluation_seconds;
             Some(*now)
         })
         .collect()
@@ -157,6 +158,9 @@ mod tests {
     fn run(own_seconds: f64, trials: usize) -> Run {
         let record = Record {
             value: Some(0.0),
+            repeated: false,
+            selection: None,
+            evaluations: 1,
             ask_micros: own_seconds * 0.75e6,
             tell_micros: own_seconds * 0.25e6,
         };

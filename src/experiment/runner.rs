@@ -26,6 +26,8 @@ pub struct Record {
     pub repeated: bool,
     /// How it was chosen, where values of actions were compared.
     pub selection: Option<Selection>,
+    /// The evaluations of the trial.
+    pub evaluations: usize,
     /// The time that the strategy took to propose the configuration, in microseconds.
     pub ask_micros: f64,
     /// The time that the strategy took to learn from the outcome, in microseconds.
@@ -360,7 +362,7 @@ impl Running<'_> {
         };
         let tell_micros = micros(begun);
         let repeated = !self.tried.insert(suggestion.configuration);
-        Ok((Record { value, repeated, selection, ask_micros, tell_micros }, told))
+        Ok((Record { value, repeated, selection, evaluations: 1, ask_micros, tell_micros }, told))
     }
 }
 
@@ -373,6 +375,7 @@ fn together(earlier: Record, later: Record, direction: Direction) -> Record {
     };
     Record {
         value,
+        evaluations: earlier.evaluations + later.evaluations,
         ask_micros: earlier.ask_micros + later.ask_micros,
         tell_micros: earlier.tell_micros + later.tell_micros,
         ..later

@@ -64,8 +64,8 @@ struct Line {
     first_failure: Option<String>,
 }
 
-/// A [`Record`]: value, repeated, exploratory and spread, microseconds of ask and tell.
-type SavedRecord = (Option<f64>, bool, Option<(bool, f32)>, f64, f64);
+/// A [`Record`]: value, repeated, exploratory and spread, evaluations, microseconds of ask and tell.
+type SavedRecord = (Option<f64>, bool, Option<(bool, f32)>, usize, f64, f64);
 
 impl SavedRuns {
     /// Opens a file, which is made where it is missing. A last line that was not finished, as a killed process
@@ -122,13 +122,15 @@ impl SavedRuns {
         trials: usize,
     ) -> Option<Run> {
         let line = self.runs.get(key).filter(|line| line.records.len() == trials)?;
-        let records = line.records.iter().map(|&(value, repeated, chosen, ask, tell)| Record {
-            value,
-            repeated,
-            selection: chosen.map(|(exploratory, spread)| Selection { exploratory, spread }),
-            ask_micros: ask,
-            tell_micros: tell,
-        });
+        let records =
+            line.records.iter().map(|&(value, repeated, chosen, evaluations, ask, tell)| Record {
+                value,
+                repeated,
+                selection: chosen.map(|(exploratory, spread)| Selection { exploratory, spread }),
+                evaluations,
+                ask_micros: ask,
+                tell_micros: tell,
+            });
         Some(Run {
             surface,
             strategy,
@@ -148,6 +150,7 @@ impl SavedRuns {
                 record.value,
                 record.repeated,
                 selection.map(|selection| (selection.exploratory, selection.spread)),
+                record.evaluations,
                 record.ask_micros,
                 record.tell_micros,
             )

@@ -601,6 +601,7 @@ mod tests {
                             value: value.is_finite().then_some(*value),
                             repeated: false,
                             selection: None,
+                            evaluations: 1,
                             ask_micros: 1.0,
                             tell_micros: 2.0,
                         })

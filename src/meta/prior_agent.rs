@@ -130,7 +130,9 @@ impl Choice {
                     policy.coefficient = policy.coefficient.scaled(strength);
                     Exploration::Ucb(policy)
                 }
-                other @ (Exploration::Greedy(_) | Exploration::Thompson(_)) => other,
+                other @ (Exploration::Greedy(_)
+                | Exploration::Thompson(_)
+                | Exploration::ExpectedImprovement(_)) => other,
             },
         };
         let supplies = Signals { spread: true, ..Signals::default() };

@@ -127,6 +127,9 @@ impl Effects {
     }
 }
 
+/// The places of the levels, and the measure unit by unit.
+type Measured<'a> = (&'a [usize], &'a [f64]);
+
 /// The measure of every combination that ran, unit by unit.
 struct Outcomes {
     unit: &'static str,
@@ -180,7 +183,7 @@ impl Outcomes {
 
     /// The combinations of each block: of all levels of the given factors, the other factors alike.
     fn blocks(&self, all: &Combinations, factors: &[usize]) -> Vec<Vec<&[f64]>> {
-        let mut blocks: HashMap<Vec<usize>, Vec<(&[usize], &[f64])>> = HashMap::new();
+        let mut blocks: HashMap<Vec<usize>, Vec<Measured<'_>>> = HashMap::new();
         for (levels, measured) in &self.of {
             let mut others = levels.clone();
             factors.iter().for_each(|factor| others[*factor] = 0);
@@ -189,7 +192,7 @@ impl Outcomes {
         let whole: usize = factors.iter().map(|factor| all.levels[*factor].len()).product();
         let mut complete: Vec<_> =
             blocks.into_iter().filter(|(_, block)| block.len() == whole).collect();
-        complete.sort();
+        complete.sort_by(|a, b| a.0.cmp(&b.0));
         complete
             .into_iter()
             .map(|(_, mut block)| {
@@ -266,7 +269,7 @@ impl Outcomes {
                 .iter()
                 .filter(|(levels, _)| levels[pair[0]] == row && levels[pair[1]] == column)
                 .collect();
-            both.sort();
+            both.sort_by_key(|(levels, _)| *levels);
             let means: Vec<f64> = both.iter().filter_map(|(_, measured)| mean(measured)).collect();
             let units: Vec<f64> = match blocks.is_empty() {
                 true => Vec::new(),
@@ -324,6 +327,7 @@ mod tests {
                     value: Some(value),
                     repeated: false,
                     selection: None,
+                    evaluations: 1,
                     ask_micros: 0.0,
                     tell_micros: 0.0,
                 };

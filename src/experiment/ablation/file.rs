@@ -33,6 +33,9 @@ struct WrittenFactor {
     levels: Vec<toml::Spanned<toml::Value>>,
 }
 
+/// Reads one of the parts.
+type PartOf = fn(Parts) -> String;
+
 /// The strategy whose parts stand where no factor names others.
 const BASE: &str = "dqn-select-ucb";
 
@@ -82,7 +85,7 @@ fn factor(written: WrittenFactor, base: &Strategy, file: &File<'_>, at: usize) -
         let rule = "a [[factor]] needs a `name` of letters, digits, `-`, `_`, `.`, `=` and `+`";
         return Err(file.error(at, rule));
     }
-    let part: Option<(Sets, fn(Parts) -> String)> = match name.as_str() {
+    let part: Option<(Sets, PartOf)> = match name.as_str() {
         "framing" => Some((Sets::Framing, |parts| parts.framing)),
         "value" => Some((Sets::Value, |parts| parts.value)),
         "exploration" => Some((Sets::Exploration, |parts| parts.exploration)),
@@ -122,7 +125,7 @@ fn factor(written: WrittenFactor, base: &Strategy, file: &File<'_>, at: usize) -
 }
 
 /// Refuses a level that no registered strategy has as this part.
-fn known(factor: &str, level: &str, of: fn(Parts) -> String) -> Result<()> {
+fn known(factor: &str, level: &str, of: PartOf) -> Result<()> {
     let mut names: Vec<String> =
         registry().iter().filter_map(|r| Parts::of(&r.strategy).map(of)).collect();
     names.sort();
