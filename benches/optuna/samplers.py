@@ -1,15 +1,17 @@
 """Optuna's samplers on hyperq's surfaces, and both side by side.
 
     pip install optuna==5.0.0 cmaes==0.13.1 scipy
-    python benches/optuna/samplers.py run optuna.csv --seeds 10                       # synthetic functions, 100 trials
-    python benches/optuna/samplers.py run optuna-svm.csv --seeds 3 --tables path/to/svm   # tables, 60 trials
-    hyperq compare --surface branin ... --strategy tpe ... --trials 100 --seeds 10 --out hyperq-synthetic
-    python benches/optuna/samplers.py compare optuna.csv hyperq-synthetic/trials.csv
+    python benches/optuna/samplers.py run optuna.csv --seeds 10
+    python benches/optuna/samplers.py run optuna-svm.csv --seeds 3 --tables path/to/svm
+    hyperq compare --surface branin ... --strategy tpe ... --trials 100 --seeds 10 --out synthetic
+    python benches/optuna/samplers.py reduce synthetic/trials.csv hyperq.csv
+    python benches/optuna/samplers.py compare optuna.csv hyperq.csv
 
-`run` writes a line a study: surface, sampler, seed and the regret that is left at the end. On a table the objective is that of
-the nearest row with the same active parameters in the unit cube of hyperq, and the regret is normalized by the table's range.
-`compare` tests each surface with a two-sided Mann-Whitney test (Holm's correction over the surfaces of a pair), and bootstraps
-the interval of the difference of means: of log10 regrets, on tables of regrets.
+`run` writes a line a study: the regret that is left after 100 trials of a synthetic function or 60 of a table. On a table the
+objective is that of the nearest row with the same active parameters, as hyperq's surface has it, and the regret is a share of the
+table's range. `compare` has three answers: the interval of the mean difference over surfaces (of log10 regret on functions, of regret
+on tables) from a bootstrap of the runs of each, Wilcoxon's signed-rank test over the surfaces' mean differences, and the smallest
+p value of the surfaces' own two-sided Mann-Whitney tests after Holm's correction.
 """
 
 import argparse
@@ -20,11 +22,14 @@ import math
 import multiprocessing
 import pathlib
 import time
+import zlib
 
 import numpy as np
 import optuna
 from optuna.samplers import CmaEsSampler, RandomSampler, TPESampler
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, wilcoxon
+
+HEADER = ["surface", "sampler", "seed", "regret"]
 
 SAMPLERS = {
     "random": lambda seed: RandomSampler(seed=seed),
@@ -191,10 +196,12 @@ def work(job):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     directory, surface, sampler, seed = job
     begun = time.process_time()
+    # A seed of its own for every study, so that surfaces do not share their first trials.
+    state = zlib.crc32(f"{surface}/{sampler}/{seed}".encode())
     if directory is None:
-        regret = synthetic(surface, sampler, seed)
+        regret = synthetic(surface, sampler, state)
     else:
-        regret = table(directory, surface, sampler, seed)
+        regret = table(directory, surface, sampler, state)
     return surface, sampler, seed, regret, time.process_time() - begun
 
 
@@ -207,7 +214,7 @@ def run(out, seeds, directory, jobs):
     seconds = collections.Counter()
     with open(out, "w", newline="") as file, multiprocessing.Pool(jobs) as pool:
         writer = csv.writer(file)
-        writer.writerow(["surface", "sampler", "seed", "regret"])
+        writer.writerow(HEADER)
         for surface, sampler, seed, regret, took in pool.imap(work, tasks):
             writer.writerow([surface, sampler, seed, f"{regret:.6g}"])
             seconds[sampler] += took
@@ -216,27 +223,28 @@ def run(out, seeds, directory, jobs):
         print(f"{sampler}: {1e3 * total / trials:.2f} ms a trial")
 
 
-def read_optuna(path):
-    with open(path) as file:
-        lines = list(csv.DictReader(file))
-    regrets = collections.defaultdict(list)
-    for line in lines:
-        regrets[line["sampler"], line["surface"]].append(float(line["regret"]))
-    return regrets
-
-
-def read_hyperq(path, measure):
-    """The last regret of every run of trials.csv."""
+def reduce(trials, out):
+    """Keeps the last trial of every run of a trials.csv of `hyperq compare`."""
     last = {}
+    with open(trials) as file:
+        for line in csv.DictReader(file):
+            key = line["surface"].split("/")[-1], line["strategy"], int(line["seed"])
+            if key not in last or int(line["trial"]) > int(last[key]["trial"]):
+                last[key] = line
+    with open(out, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        for (surface, strategy, seed), line in last.items():
+            # Tables are compared by the regret as a share of their range, as `run` writes it.
+            measure = "regret" if surface in FUNCTIONS else "normalized_regret"
+            writer.writerow([surface, strategy, seed, f"{float(line[measure]):.6g}"])
+
+
+def read(path):
+    regrets = collections.defaultdict(list)
     with open(path) as file:
         for line in csv.DictReader(file):
-            key = line["strategy"], line["surface"].split("/")[-1], line["seed"]
-            trial = int(line["trial"])
-            if key not in last or trial > last[key][0]:
-                last[key] = trial, float(line[measure])
-    regrets = collections.defaultdict(list)
-    for (strategy, surface, _), (_, regret) in last.items():
-        regrets[strategy, surface].append(regret)
+            regrets[line["sampler"], line["surface"]].append(float(line["regret"]))
     return regrets
 
 
@@ -249,32 +257,29 @@ def holm(p_values):
     return adjusted
 
 
-def compare(optuna_path, hyperq_path, measure):
-    theirs, ours = read_optuna(optuna_path), read_hyperq(hyperq_path, measure)
-    logarithmic = measure == "regret"
-    scale = (lambda x: np.log10(np.maximum(x, 1e-12))) if logarithmic else np.asarray
-    print("| strategy | Optuna | hyperq | difference (95 %) | least p | least p after Holm |")
-    print("|---|---|---|---|---|---|")
+def compare(optuna_path, hyperq_path):
+    theirs, ours = read(optuna_path), read(hyperq_path)
     rng = np.random.default_rng(0)
+    print("| strategy | Optuna | hyperq | difference (95 %) | p of the differences | least p of a surface, Holm |")
+    print("|---|---|---|---|---|---|")
     for sampler in SAMPLERS:
-        surfaces = [s for (name, s) in theirs if name == sampler and (name, s) in ours]
-        if not surfaces:
-            continue
+        surfaces = [surface for name, surface in theirs if name == sampler and (name, surface) in ours]
+        logarithmic = all(surface in FUNCTIONS for surface in surfaces)
+        scale = (lambda x: np.log10(np.maximum(x, 1e-12))) if logarithmic else np.asarray
         pairs = [(scale(theirs[sampler, s]), scale(ours[sampler, s])) for s in surfaces]
-        p_values = [mannwhitneyu(a, b, alternative="two-sided").pvalue if set(a) | set(b) != set(a) & set(b) or len(set(a)) > 1 else 1.0 for a, b in pairs]
-        p_values = [1.0 if math.isnan(p) else p for p in p_values]
-        mean = lambda parts: np.mean([np.mean(part) for part in parts])
-        resampled = [
-            mean([rng.choice(b, len(b)) for _, b in pairs]) - mean([rng.choice(a, len(a)) for a, _ in pairs])
-            for _ in range(2000)
-        ]
-        low, high = np.quantile(resampled, [0.025, 0.975])
-        a, b = mean([a for a, _ in pairs]), mean([b for _, b in pairs])
-        digits = 2 if logarithmic else 4
-        print(
-            f"| `{sampler}` | {a:.{digits}f} | {b:.{digits}f} | {b - a:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}) "
-            f"| {min(p_values):.3f} | {min(holm(p_values)):.2f} |"
-        )
+        # Where every run of both ended alike there is nothing to test.
+        alike = lambda a, b: len(set(a) | set(b)) == 1
+        single = [1.0 if alike(a, b) else mannwhitneyu(a, b).pvalue for a, b in pairs]
+        means = np.array([(np.mean(a), np.mean(b)) for a, b in pairs])
+        overall = wilcoxon(means[:, 1] - means[:, 0]).pvalue
+        draw = lambda part: rng.choice(part, (2000, len(part))).mean(axis=1)
+        drawn = np.mean([draw(b) - draw(a) for a, b in pairs], axis=0)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        (a, b), digits = means.mean(axis=0), 2 if logarithmic else 4
+        cells = [f"`{sampler}`", f"{a:.{digits}f}", f"{b:.{digits}f}"]
+        cells.append(f"{b - a:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})")
+        cells += [f"{overall:.2f}", f"{min(holm(single)):.2f}"]
+        print(f"| {' | '.join(cells)} |")
 
 
 def main():
@@ -285,15 +290,20 @@ def main():
     runner.add_argument("--seeds", type=int, default=10)
     runner.add_argument("--tables", type=pathlib.Path)
     runner.add_argument("--jobs", type=int, default=1)
+    reducer = commands.add_parser("reduce")
+    reducer.add_argument("trials")
+    reducer.add_argument("out")
     comparer = commands.add_parser("compare")
     comparer.add_argument("optuna")
     comparer.add_argument("hyperq")
-    comparer.add_argument("--measure", default="regret")
     arguments = parser.parse_args()
-    if arguments.command == "run":
-        run(arguments.out, arguments.seeds, arguments.tables, arguments.jobs)
-    else:
-        compare(arguments.optuna, arguments.hyperq, arguments.measure)
+    match arguments.command:
+        case "run":
+            run(arguments.out, arguments.seeds, arguments.tables, arguments.jobs)
+        case "reduce":
+            reduce(arguments.trials, arguments.out)
+        case _:
+            compare(arguments.optuna, arguments.hyperq)
 
 
 if __name__ == "__main__":

@@ -166,9 +166,9 @@ fn valley(trial: &Configuration) -> f64 {
 fn the_optimum_of_a_curved_valley_is_found() {
     for seed in 0..5 {
         let mut study = study(square(), CmaEs::default(), seed);
-        study.optimize(500, |trial| valley(trial)).unwrap();
+        study.optimize(700, |trial| valley(trial)).unwrap();
         let found = study.value(study.best().unwrap()).unwrap();
-        assert!(found < 1e-8, "seed {seed}: {found}");
+        assert!(found < 1e-6, "seed {seed}: {found}");
     }
 }
 
@@ -206,8 +206,9 @@ fn a_run_on_a_flat_score_ends_and_the_next_is_larger() {
     let mut history = crate::trial::History::default();
     let streams = Streams::new(3);
     let mut populations = Vec::new();
-    for id in 0..800 {
+    for id in 0..612 {
         let id = crate::trial::TrialId(id);
+        populations.push(search.evolution.population());
         let space = &problem.space;
         let configuration =
             search.ask(&Context { id, space, history: &history, pending: &[], streams }).unwrap();
@@ -217,10 +218,11 @@ fn a_run_on_a_flat_score_ends_and_the_next_is_larger() {
         history.push(trial.clone());
         let cx = Context { id, space, history: &history, pending: &[], streams };
         search.tell(&trial, &cx).unwrap();
-        populations.push(search.evolution.population());
     }
-    populations.dedup();
-    assert_eq!(populations, [6, 12, 24]);
+    // 10 + ceil(30 n / population) generations each.
+    let trials = |population: usize| populations.iter().filter(|p| **p == population).count();
+    assert_eq!([6, 12, 24].map(trials), [20 * 6, 15 * 12, 13 * 24]);
+    assert_eq!(search.evolution.population(), 48);
 }
 
 #[test]
@@ -229,7 +231,7 @@ fn trials_told_late_are_learned_from_and_break_nothing() {
     for seed in 0..3 {
         let mut study = study(square(), CmaEs::default(), seed);
         let mut running = Vec::new();
-        for _ in 0..100 {
+        for _ in 0..200 {
             while running.len() < 8 {
                 running.push(study.ask().unwrap());
             }
@@ -240,7 +242,7 @@ fn trials_told_late_are_learned_from_and_break_nothing() {
             running.rotate_left(2);
         }
         let found = study.value(study.best().unwrap()).unwrap();
-        assert!(found < 1e-2, "seed {seed}: {found}");
+        assert!(found < 1e-3, "seed {seed}: {found}");
     }
 }
 

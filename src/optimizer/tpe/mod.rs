@@ -165,29 +165,42 @@ impl<'a> Split<'a> {
     }
 }
 
+/// The densities of the parameters of a block.
+struct Densities<'a> {
+    good: Parzen<'a>,
+    others: Parzen<'a>,
+}
+
 impl TpeSearch {
-    fn draw(
-        &self,
-        space: &SearchSpace,
-        split: &Split<'_>,
-        rng: &mut Generator,
-    ) -> Result<Configuration> {
-        let mut values: Vec<Option<Value>> = vec![None; space.len()];
-        for block in &self.blocks {
-            if !block.iter().all(|&index| space.is_active(index, &values)) {
-                continue;
-            }
+    /// By block.
+    fn densities<'a>(&self, space: &'a SearchSpace, split: &Split<'_>) -> Vec<Densities<'a>> {
+        let of = |block: &Vec<usize>| {
             let domains: Vec<&Domain> =
                 block.iter().map(|&index| &space.parameters()[index].domain).collect();
             // The trials in which the whole block was active.
-            let rows = |trials: &[&Configuration]| -> Vec<Vec<Value>> {
+            let estimate = |trials: &[&Configuration]| {
                 let row = |trial: &&Configuration| {
                     block.iter().map(|&index| trial.values()[index]).collect()
                 };
-                trials.iter().filter_map(row).collect()
+                let rows: Vec<Vec<Value>> = trials.iter().filter_map(row).collect();
+                Parzen::new(&domains, &rows, &self.settings)
             };
-            let good = Parzen::new(&domains, &rows(&split.good), &self.settings);
-            let others = Parzen::new(&domains, &rows(&split.others), &self.settings);
+            Densities { good: estimate(&split.good), others: estimate(&split.others) }
+        };
+        self.blocks.iter().map(of).collect()
+    }
+
+    fn draw(
+        &self,
+        space: &SearchSpace,
+        densities: &[Densities<'_>],
+        rng: &mut Generator,
+    ) -> Result<Configuration> {
+        let mut values: Vec<Option<Value>> = vec![None; space.len()];
+        for (block, Densities { good, others }) in self.blocks.iter().zip(densities) {
+            if !block.iter().all(|&index| space.is_active(index, &values)) {
+                continue;
+            }
             let (_, best) = (0..self.settings.candidates)
                 .map(|_| {
                     let candidate = good.sample(rng);
@@ -206,9 +219,9 @@ impl TpeSearch {
 impl Optimizer for TpeSearch {
     fn ask(&mut self, cx: &Context<'_>) -> Result<Configuration> {
         let mut rng = cx.streams.at("tpe", cx.id.0);
-        let split = Split::of(cx, &self.settings);
-        let mut draw = || match &split {
-            Some(split) => self.draw(cx.space, split, &mut rng),
+        let densities = Split::of(cx, &self.settings).map(|split| self.densities(cx.space, &split));
+        let mut draw = || match &densities {
+            Some(densities) => self.draw(cx.space, densities, &mut rng),
             None => Ok(cx.space.sample(&mut rng)),
         };
         if self.settings.repeats {

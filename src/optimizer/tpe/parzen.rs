@@ -15,7 +15,7 @@ use crate::streams::Generator;
 /// Numbers lie in the unit interval, which is an affine image of their own scale, and the density is with
 /// respect to it. A discrete number has the mass of its cell.
 pub(super) struct Parzen<'a> {
-    domains: &'a [&'a Domain],
+    domains: Vec<&'a Domain>,
     /// Of the components, summing to 1.
     weights: Vec<f64>,
     /// By parameter.
@@ -40,7 +40,7 @@ struct Normal {
 
 impl<'a> Parzen<'a> {
     /// The estimator of `rows`, the values of one trial each, from the oldest to the newest.
-    pub(super) fn new(domains: &'a [&'a Domain], rows: &[Vec<Value>], settings: &Tpe) -> Self {
+    pub(super) fn new(domains: &[&'a Domain], rows: &[Vec<Value>], settings: &Tpe) -> Self {
         let mut weights = recency(rows.len(), settings.full_weight);
         weights.push(if rows.is_empty() { 1.0 } else { settings.prior_weight });
         let total: f64 = weights.iter().sum();
@@ -61,7 +61,7 @@ impl<'a> Parzen<'a> {
                 }
             })
             .collect();
-        Self { domains, weights, kernels }
+        Self { domains: domains.to_vec(), weights, kernels }
     }
 
     /// Draws the values of a configuration.
@@ -69,7 +69,7 @@ impl<'a> Parzen<'a> {
         let component = pick(&self.weights, rng);
         self.kernels
             .iter()
-            .zip(self.domains)
+            .zip(&self.domains)
             .map(|(kernels, domain)| match kernels {
                 Kernels::Numeric(kernels) => domain.from_unit(kernels[component].sample(rng)),
                 Kernels::Categorical(kernels) => Value::Category(pick(&kernels[component], rng)),
@@ -80,7 +80,7 @@ impl<'a> Parzen<'a> {
     /// `ln` of the density of a configuration's values.
     pub(super) fn ln_density(&self, values: &[Value]) -> f64 {
         let mut terms: Vec<f64> = self.weights.iter().map(|weight| weight.ln()).collect();
-        for ((kernels, domain), &value) in self.kernels.iter().zip(self.domains).zip(values) {
+        for ((kernels, domain), &value) in self.kernels.iter().zip(&self.domains).zip(values) {
             match (kernels, value) {
                 (Kernels::Categorical(kernels), Value::Category(choice)) => {
                     terms.iter_mut().zip(kernels).for_each(|(term, k)| *term += k[choice].ln());
