@@ -359,11 +359,20 @@ mod tests {
         assert_eq!(value.blocks, 2);
         // The same on every surface, so that resampling surfaces changes nothing.
         close(exploration.levels[1].interval.unwrap()[0], 0.15);
-        // Three surfaces of one sign: 2 / 8, and once more for two factors.
-        close(value.p.unwrap(), 0.5);
         for cell in effects.interactions[0].cells.iter().flatten() {
             close(cell.interaction.unwrap(), 0.0);
         }
+    }
+
+    #[test]
+    fn p_values_are_corrected_for_the_number_of_factors() {
+        let growing = |a: usize, b: usize, surface: usize| {
+            (0.1 + 0.1 * a as f64 + 0.2 * b as f64) * (1.0 + surface as f64) / 2.0
+        };
+        let effects = effects(growing, |_| true);
+        // Three surfaces of one sign have 2 / 8, and two factors twice that.
+        close(effects.factors[0].p.unwrap(), 0.5);
+        close(effects.factors[1].p.unwrap(), 0.5);
     }
 
     #[test]
