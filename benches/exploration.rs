@@ -13,7 +13,8 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use hyperq::experiment::{Entrant, Plan, run};
 use hyperq::explore::{
-    EpsilonGreedy, Exploration, Explore, Greedy, Moment, Softmax, Thompson, Ucb,
+    EpsilonGreedy, ExpectedImprovement, Exploration, Explore, Greedy, Moment, Softmax, Thompson,
+    Ucb,
 };
 use hyperq::mdp::ActionSet;
 use hyperq::strategy::{Kind, Registered, Strategy, registry};
@@ -21,7 +22,7 @@ use hyperq::streams::Streams;
 use hyperq::value::{Estimates, Signals};
 use rand::RngExt;
 
-const ALL: Signals = Signals { counts: true, spread: true, members: true };
+const ALL: Signals = Signals { counts: true, spread: true, members: true, incumbent: true };
 
 /// Estimates of so many actions by five members.
 fn estimates(actions: usize) -> Estimates {
@@ -32,6 +33,7 @@ fn estimates(actions: usize) -> Estimates {
         spread: numbers(actions),
         counts: numbers(actions),
         members: numbers(5 * actions),
+        incumbent: Some(0.9),
     }
 }
 
@@ -42,6 +44,7 @@ fn choices(c: &mut Criterion) {
         Exploration::Softmax(Softmax::default()),
         Exploration::Ucb(Ucb::default()),
         Exploration::Thompson(Thompson::default()),
+        Exploration::ExpectedImprovement(ExpectedImprovement::default()),
     ];
     let mut group = c.benchmark_group("choice");
     for actions in [300, 3000] {

@@ -472,6 +472,7 @@ fn transfer(corpus: Corpus, split: Split, jobs: usize) -> Transfer {
     let trained = |name: &str| Contender::Trained {
         name: name.to_owned(),
         agent: quick(&MetaAgent::named(name).unwrap()),
+        sources: None,
     };
     let scratch = MetaAgent::named("prior-ucb").unwrap();
     Transfer {

@@ -23,37 +23,37 @@ use super::{Failure, print};
 pub struct Compare {
     /// A built-in surface, a directory of tables, or one table of it as DIR#TASK; repeatable
     #[arg(long = "surface", value_name = "NAME|DIR|DIR#TASK")]
-    surfaces: Vec<String>,
+    pub(super) surfaces: Vec<String>,
     /// A registered strategy or one that the configuration file defines; repeatable
     #[arg(long = "strategy", value_name = "NAME")]
-    strategies: Vec<String>,
+    pub(super) strategies: Vec<String>,
     /// Read surfaces, strategies with settings, and the numbers below from a file
     #[arg(long, value_name = "FILE.toml")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Trials of a run [default: 30]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    trials: Option<usize>,
+    pub(super) trials: Option<usize>,
     /// Runs of each strategy on each surface [default: 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    seeds: Option<usize>,
+    pub(super) seeds: Option<usize>,
     /// The master seed [default: 0]
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     /// Runs at the same time; results do not depend on it [default: one a core]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    jobs: Option<usize>,
+    pub(super) jobs: Option<usize>,
     /// Where trials.csv, summary.json and report.html go
     #[arg(long, value_name = "DIR", default_value = "hyperq-results")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// Keep finished runs in runs.jsonl there, and take over those that it has
     #[arg(long)]
-    resume: bool,
+    pub(super) resume: bool,
     /// What to print: a table, or the content of summary.json
     #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    pub(super) format: Format,
     /// No progress on stderr
     #[arg(long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -95,7 +95,7 @@ impl Compare {
     }
 
     /// Runs the comparison and writes the files.
-    fn execute(&self) -> Result<(Results, Summary, Written), Failure> {
+    pub(super) fn execute(&self) -> Result<(Results, Summary, Written), Failure> {
         let (plan, command) = self.plan()?;
         // Found out now rather than after minutes of work.
         std::fs::create_dir_all(&self.out)

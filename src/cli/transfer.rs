@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use clap::Args;
-use hyperq::experiment::{self, Entrant, Plan, RANDOM_TWICE, Results, Summary};
+use hyperq::experiment::{self, Entrant, Plan, RANDOM_TWICE, Results, Summary, Written};
 use hyperq::meta::{Contender, Corpus, MetaAgent, Split, Stage, Transfer, signal};
 use hyperq::strategy::Strategy;
 use rayon::prelude::*;
@@ -24,43 +24,46 @@ use super::{Failure, print};
 pub struct TransferCommand {
     /// A directory of tables of one search space
     #[arg(long, value_name = "DIR")]
-    corpus: PathBuf,
+    pub(super) corpus: PathBuf,
     /// Hold the tasks out in so many parts [default: 5]
     #[arg(long, value_name = "N", conflicts_with_all = ["leave_one_out", "test"])]
-    folds: Option<usize>,
+    pub(super) folds: Option<usize>,
     /// Hold each task out on its own
     #[arg(long, conflicts_with = "test")]
-    leave_one_out: bool,
+    pub(super) leave_one_out: bool,
     /// Train on the whole corpus and tune the tasks of another one of the same space
     #[arg(long, value_name = "DIR")]
-    test: Option<PathBuf>,
+    pub(super) test: Option<PathBuf>,
     /// An agent (`hyperq agents` lists them) or one that the configuration file defines; repeatable
     #[arg(long = "agent", value_name = "NAME")]
-    agents: Vec<String>,
+    pub(super) agents: Vec<String>,
+    /// Train every agent on only so many of the training tasks too, as NAME-from-N; repeatable
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(super) sources: Vec<usize>,
     /// Read agents with settings from a file
     #[arg(long, value_name = "FILE.toml")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Trials of a run
     #[arg(long, value_name = "N", default_value_t = 60)]
-    trials: usize,
+    pub(super) trials: usize,
     /// Runs of each agent on each held-out task
     #[arg(long, value_name = "N", default_value_t = 3)]
-    seeds: usize,
+    pub(super) seeds: usize,
     /// The master seed, of folds and trainings too
     #[arg(long, value_name = "S", default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Trainings or runs at the same time; results do not depend on it [default: one a core]
     #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    pub(super) jobs: Option<usize>,
     /// Where trials.csv, summary.json and report.html go
     #[arg(long, value_name = "DIR", default_value = "hyperq-transfer")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// What to print: a table, or the content of summary.json
     #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    pub(super) format: Format,
     /// No progress on stderr
     #[arg(long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 /// The agents whose counterpart from scratch takes part unless agents are named.
@@ -69,8 +72,17 @@ const FROM_SCRATCH: [&str; 2] = ["prior-ucb", "hyp-rl"];
 const REFERENCES: [&str; 3] = ["prior-ucb", "average-rank", "greedy-portfolio"];
 
 impl TransferCommand {
-    /// Runs the measurement, writes the files and prints the table.
+    /// Runs the measurement, writes the files and prints the tables.
     pub fn run(&self) -> Result<(), Failure> {
+        let (results, summary, written, more) = self.execute()?;
+        if self.format == Format::Table && !results.interrupted {
+            print(&more)?;
+        }
+        conclude(&results, &summary, &written, &self.out, self.format, self.quiet)
+    }
+
+    /// Runs the measurement and writes the files. What comes last are further tables.
+    pub(super) fn execute(&self) -> Result<(Results, Summary, Written, String), Failure> {
         let transfer = self.transfer()?;
         std::fs::create_dir_all(&self.out)
             .map_err(|error| Failure::Usage(format!("{}: {error}", self.out.display())))?;
@@ -108,11 +120,11 @@ impl TransferCommand {
         summary.compare(&results, pairs.iter().map(|(a, b)| (a.as_str(), b.as_str())));
         let written = experiment::write(&results, &summary, &self.command(), &self.out)
             .map_err(Failure::failed)?;
-        if self.format == Format::Table && !results.interrupted {
-            print(&format!("{}\n", from_scratch(&summary)))?;
-            print(&by_signal(&transfer, &results))?;
-        }
-        conclude(&results, &summary, &written, &self.out, self.format, self.quiet)
+        let more = match results.interrupted {
+            true => String::new(),
+            false => format!("{}\n{}", from_scratch(&summary), by_signal(&transfer, &results)),
+        };
+        Ok((results, summary, written, more))
     }
 
     fn transfer(&self) -> Result<Transfer, Failure> {
@@ -138,7 +150,18 @@ impl TransferCommand {
         for name in names {
             let agent = agent(&name, &own)?;
             let scratch = agent.learns_alone() && (named || FROM_SCRATCH.contains(&name.as_str()));
-            contenders.push(Contender::Trained { name: name.clone(), agent: agent.clone() });
+            for sources in &self.sources {
+                contenders.push(Contender::Trained {
+                    name: format!("{name}-from-{sources}"),
+                    agent: agent.clone(),
+                    sources: Some(*sources),
+                });
+            }
+            contenders.push(Contender::Trained {
+                name: name.clone(),
+                agent: agent.clone(),
+                sources: None,
+            });
             if scratch {
                 let strategy = Strategy::Untrained(agent);
                 contenders
@@ -170,6 +193,7 @@ impl TransferCommand {
             option("--folds", self.folds.unwrap_or(5).to_string());
         }
         self.agents.iter().for_each(|agent| option("--agent", agent.clone()));
+        self.sources.iter().for_each(|sources| option("--sources", sources.to_string()));
         if let Some(config) = &self.config {
             option("--config", config.display().to_string());
         }
@@ -188,13 +212,21 @@ fn pairs(contenders: &[Contender]) -> Vec<(String, String)> {
     let present = |name: &str| contenders.iter().any(|contender| contender.name() == name);
     let mut pairs = Vec::new();
     for contender in contenders {
-        let Contender::Trained { name, .. } = contender else { continue };
-        let scratch = format!("{name}-scratch");
+        let Contender::Trained { name, sources, .. } = contender else { continue };
+        // What is trained on a part of the tasks is compared with what is on all, and with what is on none.
+        let whole = match sources {
+            Some(sources) => name.strip_suffix(&format!("-from-{sources}")).unwrap_or(name),
+            None => name,
+        };
+        if whole != name {
+            pairs.push((name.clone(), whole.to_owned()));
+        }
+        let scratch = format!("{whole}-scratch");
         let references = REFERENCES.iter().map(|reference| (*reference).to_owned());
         for against in std::iter::once(scratch).chain(references) {
             // The portfolios are compared with, not compared.
             let portfolio = REFERENCES[1..].contains(&name.as_str());
-            if present(&against) && against != *name && !portfolio {
+            if present(&against) && against != whole && !portfolio {
                 pairs.push((name.clone(), against));
             }
         }

@@ -37,6 +37,9 @@ pub enum Contender {
         name: String,
         /// Its settings.
         agent: MetaAgent,
+        /// So many of those tasks, drawn for each part of the split; all of them where it is not given, or where there
+        /// are not more. Fewer are drawn from the same order, so that they are among the more.
+        sources: Option<usize>,
     },
     /// A strategy built for the held-out task alone.
     Fresh(Entrant),
@@ -104,6 +107,16 @@ impl Transfer {
         let parts = self.parts()?;
         let plan = self.plan(&parts);
         plan.check()?;
+        for contender in &self.contenders {
+            if let Contender::Trained { name, sources: Some(0), .. } = contender {
+                return Err(Error::setting(
+                    "transfer",
+                    "sources",
+                    format!("at least 1 for `{name}`"),
+                    0,
+                ));
+            }
+        }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.jobs)
             .build()
@@ -140,9 +153,19 @@ impl Transfer {
             .map(|cell| {
                 let (part, contender) =
                     (cell / self.contenders.len(), &self.contenders[cell % self.contenders.len()]);
-                let Contender::Trained { name, agent } = contender else { return Ok(None) };
+                let Contender::Trained { name, agent, sources } = contender else {
+                    return Ok(None);
+                };
                 let seed = Streams::new(self.seed).child("part", part as u64).seed();
-                let corpus = &parts[part].training;
+                let corpus = sources.map(|sources| {
+                    let corpus = &parts[part].training;
+                    let mut order: Vec<usize> = (0..corpus.tasks().len()).collect();
+                    order.shuffle(&mut Streams::new(self.seed).at("sources", part as u64));
+                    order.truncate(sources);
+                    order.sort_unstable();
+                    corpus.subset(&order)
+                });
+                let corpus = corpus.as_ref().unwrap_or(&parts[part].training);
                 let mut training = Training::new(name, agent, corpus, seed)?;
                 while !cancel.load(Ordering::Relaxed) && training.advance()? {}
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -160,7 +183,7 @@ impl Transfer {
                 .iter()
                 .map(|contender| match contender {
                     // The settings, for the results; what runs is a policy for each part.
-                    Contender::Trained { name, agent } => {
+                    Contender::Trained { name, agent, .. } => {
                         Entrant::new(name, Strategy::Untrained(agent.clone()))
                     }
                     Contender::Fresh(entrant) => entrant.clone(),
