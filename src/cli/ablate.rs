@@ -64,6 +64,7 @@ pub(super) struct Ablated {
     pub results: Results,
     pub summary: Summary,
     pub effects: Vec<Effects>,
+    pub command: String,
     written: Written,
     findings: String,
 }
@@ -71,7 +72,7 @@ pub(super) struct Ablated {
 impl Ablate {
     /// Runs the ablation, writes the files and prints the tables.
     pub fn run(&self) -> Result<(), Failure> {
-        let Ablated { results, summary, effects, written, findings } = self.execute()?;
+        let Ablated { results, summary, effects, written, findings, .. } = self.execute()?;
         match self.format {
             Format::Json => print(&findings)?,
             Format::Table => {
@@ -132,7 +133,7 @@ impl Ablate {
         let command = self.command(&plan);
         let written =
             experiment::write(&results, &summary, &command, &self.out).map_err(Failure::failed)?;
-        Ok(Ablated { results, summary, effects, written, findings })
+        Ok(Ablated { results, summary, effects, command, written, findings })
     }
 
     /// Says what runs and what does not.

@@ -90,12 +90,12 @@ const DEFAULT_STRATEGIES: [&str; 19] = [
 impl Compare {
     /// Runs the comparison, writes the files and prints the table.
     pub fn run(&self) -> Result<(), Failure> {
-        let (results, summary, written) = self.execute()?;
+        let (results, summary, written, _) = self.execute()?;
         conclude(&results, &summary, &written, &self.out, self.format, self.quiet)
     }
 
-    /// Runs the comparison and writes the files.
-    pub(super) fn execute(&self) -> Result<(Results, Summary, Written), Failure> {
+    /// Runs the comparison and writes the files. What comes last is the command that runs it again.
+    pub(super) fn execute(&self) -> Result<(Results, Summary, Written, String), Failure> {
         let (plan, command) = self.plan()?;
         // Found out now rather than after minutes of work.
         std::fs::create_dir_all(&self.out)
@@ -105,7 +105,7 @@ impl Compare {
         let summary = Summary::of(&results);
         let written =
             experiment::write(&results, &summary, &command, &self.out).map_err(Failure::failed)?;
-        Ok((results, summary, written))
+        Ok((results, summary, written, command))
     }
 
     /// What to run, and the command that runs it again.

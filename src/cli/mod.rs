@@ -10,6 +10,7 @@ mod leaderboard;
 mod progress;
 mod repair;
 mod report;
+mod reproduce;
 mod storage;
 mod strategies;
 mod surfaces;
@@ -45,6 +46,7 @@ enum Command {
     Repair(repair::RepairCommand),
     Compare(compare::Compare),
     Ablate(ablate::Ablate),
+    Reproduce(reproduce::Reproduce),
     Surfaces(surfaces::Surfaces),
     Agents(agents::Agents),
     Train(train::Train),
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
             Command::Repair(repair) => repair.run(),
             Command::Compare(compare) => compare.run(),
             Command::Ablate(ablate) => ablate.run(),
+            Command::Reproduce(reproduce) => reproduce.run(),
             Command::Surfaces(surfaces) => surfaces.run(),
             Command::Agents(agents) => agents.run(),
             Command::Train(train) => train.run(),

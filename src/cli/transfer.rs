@@ -182,7 +182,7 @@ impl TransferCommand {
         })
     }
 
-    fn command(&self) -> String {
+    pub(super) fn command(&self) -> String {
         let mut words = vec!["hyperq".to_owned(), "transfer".to_owned()];
         let mut option =
             |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
