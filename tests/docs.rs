@@ -12,7 +12,7 @@ use hyperq::noise::{Gaussian, OrnsteinUhlenbeck, ParameterNoise};
 use hyperq::optimizer::{Acting, ActionCandidates, CmaEs, Dyna, Tpe};
 use hyperq::replay::Prioritized;
 use hyperq::strategy::{Kind, Strategy, registry};
-use hyperq::value::{Critics, DeepQ, Ensemble, Kernel, Table};
+use hyperq::value::{Critics, DeepQ, Ensemble, GaussianProcess, Kernel, Table};
 use serde_json::{Map, Value};
 
 fn root() -> PathBuf {
@@ -126,7 +126,7 @@ fn every_part_of_a_registered_strategy_has_its_page() {
     for page in &parts {
         assert!(page.is_file(), "{} is missing", page.display());
     }
-    assert_eq!(parts.len(), 5 + 5 + 3, "{parts:?}");
+    assert_eq!(parts.len(), 6 + 6 + 3, "{parts:?}");
     // And the other way round: a page on nothing is a page too many.
     for folder in ["policies", "values"] {
         for page in pages_below(&docs.join(folder)) {
@@ -183,6 +183,7 @@ fn the_tables_of_settings_have_every_setting_and_its_default() {
         ("ensemble", defaults::<Ensemble>()),
         ("critics", defaults::<Critics>()),
         ("kernel", defaults::<Kernel>()),
+        ("gaussian-process", defaults::<GaussianProcess>()),
         ("candidates", defaults::<Candidates>()),
         ("select", defaults::<Select>()),
         ("refine", defaults::<Refine>()),

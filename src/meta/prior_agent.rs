@@ -130,6 +130,7 @@ impl Choice {
                     policy.coefficient = policy.coefficient.scaled(strength);
                     Exploration::Ucb(policy)
                 }
+                // Expected improvement is a choice of its own here.
                 other @ (Exploration::Greedy(_)
                 | Exploration::Thompson(_)
                 | Exploration::ExpectedImprovement(_)) => other,
