@@ -65,10 +65,13 @@ pub(super) enum Format {
 /// The strategies of the comparison without arguments: the baselines, and each exploration policy on
 /// value functions and framings that it tells something of, and each continuous agent. All of them
 /// would take a quarter of an hour.
-const DEFAULT_STRATEGIES: [&str; 19] = [
+const DEFAULT_STRATEGIES: [&str; 22] = [
     "random",
     "grid",
     "sobol",
+    "gp",
+    "tpe",
+    "cma-es",
     "table-refine-epsilon-greedy",
     "table-refine-softmax",
     "table-refine-ucb",
