@@ -1,7 +1,7 @@
 //! The benchmark runner: strategies on surfaces, compared over seeds.
 //!
 //! A [`Plan`] says what to run, [`run()`] runs it on all cores, [`Results`] holds every trial and
-//! [`Summary`] what they amount to; [`write()`] puts `trials.csv`, `summary.json` and `report.html`
+//! [`Summary`] what they amount to; [`write()`] puts `trials.csv`, `summary.json`, `report.html` and its figures
 //! into a directory.
 //!
 //! ```
@@ -45,7 +45,7 @@ pub use anytime::{Area, EVALUATION_SECONDS, TARGETS, WallClock};
 pub use pairs::{Difference, Pair};
 pub use plan::{Entrant, Plan, RANDOM_TWICE, run_seed};
 #[cfg(feature = "report")]
-pub use report::report_html;
+pub use report::{Figure, Report, report_html};
 pub(crate) use runner::run_with;
 pub use runner::{End, Progress, Record, Results, Run, run, run_saved};
 pub use saved::SavedRuns;
@@ -66,9 +66,9 @@ pub struct Written {
     pub report: Option<PathBuf>,
 }
 
-/// Writes `trials.csv`, `summary.json` and (with the feature `report`) `report.html` into a directory,
-/// which is made where it is missing. Each file is written whole or not at all. `command` is what the
-/// report gives as the way to reproduce it.
+/// Writes `trials.csv`, `summary.json` and, with the feature `report`, `report.html` and its figures below `figures/`
+/// into a directory, which is made where it is missing. Each file is written whole or not at all. `command` is what the
+/// report gives as the way to reproduce it. Figures that an earlier report left there and that are no more are removed.
 ///
 /// # Errors
 ///
@@ -79,20 +79,31 @@ pub fn write(
     command: &str,
     directory: &Path,
 ) -> Result<Written> {
+    write_ablation(results, summary, &[], command, directory)
+}
+
+/// As [`write()`], with the [effects](ablation::Effects) of an ablation in the report.
+///
+/// # Errors
+///
+/// [`Error::Io`] where the directory cannot be written.
+pub fn write_ablation(
+    results: &Results,
+    summary: &Summary,
+    effects: &[ablation::Effects],
+    command: &str,
+    directory: &Path,
+) -> Result<Written> {
     std::fs::create_dir_all(directory).map_err(Error::io(directory))?;
     let trials = directory.join("trials.csv");
     write_atomically(&trials, &trials_csv(results)?)?;
     let statistics = directory.join("summary.json");
     write_atomically(&statistics, summary.to_json()?.as_bytes())?;
     #[cfg(feature = "report")]
-    let report = {
-        let path = directory.join("report.html");
-        write_atomically(&path, report_html(results, summary, command)?.as_bytes())?;
-        Some(path)
-    };
+    let report = Some(Report::of(results, summary, effects, command)?.write(directory)?);
     #[cfg(not(feature = "report"))]
     let report = {
-        let _ = command;
+        let _ = (effects, command);
         None
     };
     Ok(Written { trials, summary: statistics, report })

@@ -23,7 +23,7 @@ const LABEL: usize = 14;
 
 /// An axis.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     scale: Scale,
     low: f64,
     high: f64,
@@ -40,7 +40,7 @@ enum Scale {
 impl Axis {
     /// Numbers from `low` to `high`, on a log scale where `log` and 0 lies below them. Equal or unsound
     /// ends are moved apart.
-    pub(super) fn range(low: f64, high: f64, log: bool) -> Self {
+    pub(crate) fn range(low: f64, high: f64, log: bool) -> Self {
         let log = log && low > 0.0 && low < high && high.is_finite();
         let (scale, low, high) = match log {
             true => (Scale::Log, low.log10(), high.log10()),
@@ -106,7 +106,7 @@ impl Axis {
         self
     }
 
-    pub(super) fn is_log(&self) -> bool {
+    pub(crate) fn is_log(&self) -> bool {
         self.scale == Scale::Log
     }
 
@@ -119,7 +119,7 @@ impl Axis {
     }
 
     /// The place in `[0, 1]`; what lies beyond an end is at the end.
-    pub(super) fn fraction(&self, value: f64) -> f64 {
+    pub(crate) fn fraction(&self, value: f64) -> f64 {
         let at = match self.scale {
             Scale::Log if value <= 0.0 => return 0.0,
             Scale::Log => value.log10(),
@@ -131,7 +131,7 @@ impl Axis {
     }
 
     /// Places in `[0, 1]` and labels, at most about `most`.
-    pub(super) fn ticks(&self, most: usize) -> Vec<(f64, String)> {
+    pub(crate) fn ticks(&self, most: usize) -> Vec<(f64, String)> {
         match &self.scale {
             Scale::Linear => self.linear_ticks(most),
             Scale::Log => self.log_ticks(most),

@@ -32,6 +32,8 @@ mod history;
 mod importance;
 mod listing;
 mod overview;
+mod page;
+mod palette;
 mod parallel;
 mod picture;
 mod slices;
@@ -41,7 +43,6 @@ mod text;
 
 pub use importance::importances;
 
-use std::fmt::Write;
 use std::path::Path;
 
 use crate::error::Result;
@@ -50,12 +51,14 @@ use crate::storage::StoredTrial;
 use crate::trial::Direction;
 
 use digest::Digest;
-use text::{escaped, name};
+use text::name;
 
-pub(crate) use text::shortened;
+pub(crate) use axis::Axis;
+pub(crate) use page::page;
+pub(crate) use palette::on_paper;
+pub(crate) use text::{counted, escaped, shortened, without_zeros};
 
-const STYLE: &str = include_str!("../experiment/report/style.css");
-const STUDY_STYLE: &str = include_str!("study.css");
+const STYLE: &str = include_str!("study.css");
 
 /// What a report is about.
 #[derive(Debug, Clone, Copy)]
@@ -78,11 +81,7 @@ pub struct StudyReport<'a> {
 /// which no study of any storage leads to.
 pub fn study_html(report: &StudyReport<'_>) -> Result<String> {
     let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>hyperq: {}</title>\n<style>\n{STYLE}{STUDY_STYLE}</style></head>\n<body><main>\n\
-         <h1>{}</h1>\n<p class=\"soft where\">Study in {}</p>\n",
-        name(report.name, 100),
+        "<main>\n<h1>{}</h1>\n<p class=\"soft where\">Study in {}</p>\n",
         name(report.name, 200),
         escaped(&shortened(report.location, 500)),
     );
@@ -101,8 +100,8 @@ pub fn study_html(report: &StudyReport<'_>) -> Result<String> {
         html.push_str(&failures::section(&digest));
         html.push_str(&listing::section(&digest));
     }
-    let _ = writeln!(html, "</main></body></html>");
-    Ok(html)
+    html.push_str("</main>");
+    Ok(page(&shortened(report.name, 100), STYLE, &html))
 }
 
 /// Writes the report to a file. What was there before is replaced as a whole, so that nobody reads half a

@@ -7,7 +7,7 @@ use crate::storage::StoredParameter;
 
 /// Text for HTML and for attributes in quotes. Control characters and those that turn the direction of
 /// what follows become U+FFFD.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -62,7 +62,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// A decimal number without the zeros that its fraction ends with.
-pub(super) fn without_zeros(digits: &str) -> &str {
+pub(crate) fn without_zeros(digits: &str) -> &str {
     match digits.contains('.') {
         true => digits.trim_end_matches('0').trim_end_matches('.'),
         false => digits,
@@ -134,7 +134,7 @@ pub(super) fn duration(micros: i64) -> String {
 }
 
 /// A number and its noun.
-pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 

@@ -1,152 +1,194 @@
-//! Curves as SVG.
-//!
-//! Colours are placeholders ([`series_color`], [`INK`], [`GRID`]) that the page's style sheet replaces,
-//! so that one picture serves a light and a dark page and the page can bring one curve to the front.
+//! Curves with bands on two axes.
 
+use plotters::coord::ranged1d::{KeyPointHint, Ranged, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::error::{Error, Result};
-
-/// Stands for the colour of text and axes.
-pub const INK: RGBColor = RGBColor(2, 0, 0);
-/// Stands for the colour of grid lines.
-pub const GRID: RGBColor = RGBColor(2, 0, 1);
-
-/// Stands for the colour of a strategy, by its place in the leaderboard.
-pub fn series_color(place: usize) -> RGBColor {
-    RGBColor(1, (place / 256) as u8, (place % 256) as u8)
-}
-
-/// The placeholder as it stands in the SVG.
-pub fn css_name(color: RGBColor) -> String {
-    format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2)
-}
+use super::drawing::{Anchor, Canvas, Drawing, Drawn, FINENESS, FONT, printable};
+use super::ink::Ink;
+use crate::error::Result;
+use crate::report::Axis;
 
 /// A curve with its band.
-pub struct Series {
+pub(super) struct Series {
     /// The strategy's place in the leaderboard.
     pub place: usize,
-    /// What stands at the curve's end, where the chart has room for it.
+    /// What stands at the curve's end.
     pub label: String,
     /// Whether it is one of those that the reader should see first.
     pub emphasized: bool,
-    /// Trial and value.
     pub points: Vec<(f64, f64)>,
-    /// Trial, low and high; empty where there is no band.
+    /// Place on the horizontal axis, low and high; empty where there is no band.
     pub band: Vec<(f64, f64, f64)>,
 }
 
-/// A chart of values over trials.
-pub struct Chart {
-    /// Width and height in the SVG's own unit.
+/// A chart with the names of emphasized curves at their ends.
+pub(super) struct Chart<'a> {
+    /// Width and height in pixels, without the names.
     pub size: (u32, u32),
-    /// What the vertical axis shows.
-    pub value: String,
-    /// Whether values may be shown on a log scale, which is then used where they span decades.
-    pub log_allowed: bool,
-    /// Whether the curves' names stand at their ends.
-    pub labelled: bool,
-    /// The curves.
+    pub x: (Axis, &'a str),
+    pub y: (Axis, &'a str),
     pub series: Vec<Series>,
 }
 
+/// The room for names at the right.
+pub(super) const LABELS: u32 = 185;
+/// The room above the chart, for the name of the vertical axis.
+const TOP: u32 = 28;
+const BOTTOM: u32 = 46;
+const LEFT: u32 = 52;
+/// Between the end of the axis and the names.
+const MARGIN: u32 = 10;
 /// Values that span more than this factor are shown on a log scale.
 const LOG_FROM: f64 = 30.0;
 /// A log scale shows at most this many decades: below, curves run along the bottom.
 const DECADES: f64 = 6.0;
-/// The room for names at the right.
-const LABELS: u32 = 190;
-const FONT: f64 = 14.0;
 
-impl Chart {
-    /// The SVG.
+/// The axis of what curves show, by the emphasized ones: from 0 or on a log scale where values are 0 or above and
+/// `nonnegative` says that this is no chance.
+pub(super) fn value_axis(series: &[Series], nonnegative: bool) -> Axis {
+    let front = || series.iter().filter(|s| s.emphasized);
+    let values = || front().flat_map(|s| &s.points).map(|p| p.1);
+    let bands = || front().flat_map(|s| &s.band).flat_map(|b| [b.1, b.2]);
+    let high = values().chain(bands()).fold(f64::NEG_INFINITY, f64::max);
+    let low = values().chain(bands()).fold(f64::INFINITY, f64::min);
+    if !(low.is_finite() && high.is_finite()) {
+        return Axis::range(0.0, 1.0, false);
+    }
+    let margin = if high > low { 0.04 * (high - low) } else { 0.5 };
+    if !nonnegative {
+        return Axis::range(low - margin, high + margin, false);
+    }
+    let positive = values().filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
+    if high / positive > LOG_FROM && low >= 0.0 {
+        let floor = positive.max(high * 10f64.powf(-DECADES));
+        return Axis::range(0.8 * floor, 1.12 * high, true);
+    }
+    Axis::range(0.0, high + margin, false)
+}
+
+/// The axis of trials.
+pub(super) fn trial_axis(trials: usize) -> Axis {
+    Axis::range(1.0, (trials as f64).max(2.0), false)
+}
+
+/// An axis as plotters takes it: from 0 to 1, with the places and labels of its ticks.
+struct Ticks(Vec<(f64, String)>);
+
+impl Ranged for Ticks {
+    type FormatOption = plotters::coord::ranged1d::NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        (f64::from(limit.0) + value * f64::from(limit.1 - limit.0)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _hint: Hint) -> Vec<f64> {
+        self.0.iter().map(|(at, _)| *at).collect()
+    }
+
+    fn range(&self) -> std::ops::Range<f64> {
+        0.0..1.0
+    }
+}
+
+impl ValueFormatter<f64> for Ticks {
+    fn format_ext(&self, value: &f64) -> String {
+        let found = self.0.iter().find(|(at, _)| at == value);
+        found.map_or_else(String::new, |(_, label)| label.clone())
+    }
+}
+
+impl Chart<'_> {
+    /// The picture, with the room for names at its right. `what` names it in an error.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsuited`] where plotters refuses to draw it.
-    pub fn svg(&self) -> Result<String> {
-        let mut text = String::new();
-        self.draw(&mut text)
-            .map_err(|error| Error::unsuited(format!("the chart of {}", self.value), error))?;
-        Ok(text)
+    /// [`Error::Unsuited`](crate::Error::Unsuited) where plotters refuses to draw it.
+    pub(super) fn drawing(&self, what: &str) -> Result<Drawing> {
+        let size = (self.size.0 + LABELS, self.size.1);
+        Drawing::new(what, size, |canvas| self.draw(canvas))
     }
 
-    fn draw(&self, text: &mut String) -> std::result::Result<(), String> {
-        let refuse = |error: DrawingAreaErrorKind<_>| -> String {
-            let error: DrawingAreaErrorKind<std::io::Error> = error;
-            error.to_string()
-        };
-        let scale = Scale::of(self);
-        let (low, high) = scale.range;
-        let last = self.series.iter().flat_map(|s| &s.points).fold(1.0f64, |m, p| m.max(p.0));
-        let root = SVGBackend::with_string(text, self.size).into_drawing_area();
-        let labels = if self.labelled { LABELS } else { 8 };
-        let mut chart = ChartBuilder::on(&root)
-            .margin_top(12)
-            .margin_right(labels)
-            .margin_left(4)
-            .x_label_area_size(34)
-            .y_label_area_size(50)
-            .build_cartesian_2d(1.0..last.max(2.0), low..high)
-            .map_err(refuse)?;
-        let style = ("sans-serif", FONT).into_font().color(&INK);
+    /// The same, of which the page shows no names: it has a legend instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`Chart::drawing`].
+    pub(super) fn drawing_with_legend(&self, what: &str) -> Result<Drawing> {
+        // Names begin right of the margin, of which half is shown.
+        Ok(self.drawing(what)?.showing(self.size.0 - MARGIN / 2))
+    }
+
+    fn draw(&self, canvas: &Canvas<'_>) -> Drawn {
+        let fine = |pixels: u32| pixels * FINENESS;
+        let (width, height) = self.size;
+        let x_ticks = (f64::from(width - LEFT) / 60.0) as usize;
+        let mut chart = ChartBuilder::on(&canvas.area)
+            .margin_top(fine(TOP))
+            .margin_right(fine(LABELS + MARGIN))
+            .x_label_area_size(fine(BOTTOM))
+            .y_label_area_size(fine(LEFT))
+            .build_cartesian_2d(
+                Ticks(self.x.0.ticks(x_ticks)),
+                Ticks(self.y.0.ticks((height / 45) as usize)),
+            )?;
+        let fine_stroke = |ink: Ink| ink.color().stroke_width(FINENESS);
+        let style =
+            ("sans-serif", FONT * f64::from(FINENESS)).into_font().color(&Ink::Soft.color());
         chart
             .configure_mesh()
             .disable_x_mesh()
             .max_light_lines(0)
-            .bold_line_style(GRID)
-            .axis_style(GRID)
+            .bold_line_style(fine_stroke(Ink::Rule))
+            .axis_style(fine_stroke(Ink::Rule))
+            .set_all_tick_mark_size(fine(4))
             .label_style(style.clone())
-            .axis_desc_style(style)
-            .x_labels(6)
-            .y_labels(5)
-            .x_desc("trials")
-            .x_label_formatter(&|x| format!("{x:.0}"))
-            .y_label_formatter(&|y| scale.label(*y))
-            .draw()
-            .map_err(refuse)?;
-        let at = |value: f64| scale.place(value);
+            .draw()?;
+        canvas.text(self.y.1, (2.0, 10.0), Anchor::Start, Ink::Soft)?;
+        let corner = (f64::from(width - MARGIN), f64::from(height) - 8.0);
+        canvas.text(self.x.1, corner, Anchor::End, Ink::Soft)?;
+
+        let at = |x: f64, y: f64| (self.x.0.fraction(x), self.y.0.fraction(y));
         // The emphasized curves lie on top of the others, the best on top of all.
         let (mut front, rest): (Vec<&Series>, Vec<&Series>) =
             self.series.iter().partition(|series| series.emphasized);
         front.reverse();
         for series in &front {
-            let above = series.band.iter().map(|(trial, _, high)| (*trial, at(*high)));
-            let below = series.band.iter().rev().map(|(trial, low, _)| (*trial, at(*low)));
+            let above = series.band.iter().map(|(x, _, high)| at(*x, *high));
+            let below = series.band.iter().rev().map(|(x, low, _)| at(*x, *low));
             let outline: Vec<(f64, f64)> = above.chain(below).collect();
             if !outline.is_empty() {
-                let fill = series_color(series.place).mix(0.13).filled();
-                chart.draw_series(std::iter::once(Polygon::new(outline, fill))).map_err(refuse)?;
+                let fill = Ink::Strategy(series.place).color().mix(0.15).filled();
+                chart.draw_series(std::iter::once(Polygon::new(outline, fill)))?;
             }
         }
         for series in rest.iter().chain(&front) {
-            let points = series.points.iter().map(|(trial, value)| (*trial, at(*value)));
-            chart
-                .draw_series(LineSeries::new(points, series_color(series.place).stroke_width(2)))
-                .map_err(refuse)?;
+            let points = series.points.iter().map(|(x, y)| at(*x, *y));
+            let width = if series.emphasized { 2 * FINENESS } else { FINENESS };
+            let style = Ink::Strategy(series.place).color().stroke_width(width);
+            chart.draw_series(LineSeries::new(points, style))?;
         }
-        if self.labelled {
-            let ends = |series: &&Series| {
-                let (trial, value) = series.points.last()?;
-                let (x, y) = chart.backend_coord(&(*trial, at(*value)));
-                Some((x + 8, f64::from(y), series.place, series.label.clone()))
-            };
-            let mut labels: Vec<_> = front.iter().filter_map(ends).collect();
-            labels.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.2.cmp(&b.2)));
-            let wanted: Vec<f64> = labels.iter().map(|label| label.1).collect();
-            let bottom = f64::from(self.size.1) - 40.0;
-            for ((x, _, place, label), y) in
-                labels.into_iter().zip(spread(&wanted, FONT + 3.0, bottom))
-            {
-                let style = ("sans-serif", FONT)
-                    .into_font()
-                    .color(&series_color(place))
-                    .pos(Pos::new(HPos::Left, VPos::Center));
-                root.draw_text(&label, &style, (x, y.round() as i32)).map_err(refuse)?;
-            }
+
+        let end = |series: &&Series| {
+            let (x, y) = series.points.last()?;
+            let (x, y) = chart.backend_coord(&at(*x, *y));
+            Some((x, f64::from(y), series.place, series.label.clone()))
+        };
+        let mut labels: Vec<_> = front.iter().filter_map(end).collect();
+        labels.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.2.cmp(&b.2)));
+        let wanted: Vec<f64> = labels.iter().map(|label| label.1).collect();
+        let gap = (FONT + 1.0) * f64::from(FINENESS);
+        let bottom = f64::from(fine(height - BOTTOM));
+        for ((x, _, place, label), y) in labels.into_iter().zip(spread(&wanted, gap, bottom)) {
+            let style = ("sans-serif", FONT * f64::from(FINENESS))
+                .into_font()
+                .color(&Ink::Strategy(place).color())
+                .pos(Pos::new(HPos::Left, VPos::Center));
+            let x = x.max((fine(width) - fine(MARGIN)) as i32) + fine(6) as i32;
+            canvas.area.draw_text(&printable(&label), &style, (x, y.round() as i32))?;
         }
-        root.present().map_err(refuse)
+        Ok(())
     }
 }
 
@@ -164,103 +206,25 @@ fn spread(wanted: &[f64], gap: f64, bottom: f64) -> Vec<f64> {
     placed
 }
 
-/// From values to the vertical axis.
-struct Scale {
-    log: bool,
-    /// The smallest value that a log scale shows.
-    floor: f64,
-    /// The ends of the axis, after the logarithm.
-    range: (f64, f64),
-    /// Digits after the point of the labels.
-    digits: usize,
-}
-
-impl Scale {
-    fn of(chart: &Chart) -> Self {
-        let visible = |series: &&Series| series.emphasized;
-        let values = || {
-            let series = chart.series.iter().filter(visible);
-            series.flat_map(|s| &s.points).map(|p| p.1)
-        };
-        let bands = || chart.series.iter().flat_map(|s| &s.band).flat_map(|b| [b.1, b.2]);
-        let high = values().chain(bands()).fold(f64::NEG_INFINITY, f64::max);
-        let low = values().chain(bands()).fold(f64::INFINITY, f64::min);
-        let positive = values().filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
-        if !(low.is_finite() && high.is_finite()) {
-            return Self { log: false, floor: 0.0, range: (0.0, 1.0), digits: 1 };
-        }
-        if chart.log_allowed && high / positive > LOG_FROM && low >= 0.0 {
-            let floor = positive.max(high * 10f64.powf(-DECADES));
-            let range = (floor.log10() - 0.1, high.log10() + 0.05);
-            return Self { log: true, floor: 10f64.powf(range.0), range, digits: 0 };
-        }
-        let margin = if high > low { 0.04 * (high - low) } else { 0.5 };
-        let bottom = if chart.log_allowed { 0.0 } else { low - margin };
-        let span = high + margin - bottom;
-        let digits = (1.0 - (span / 4.0).log10()).ceil().clamp(0.0, 8.0) as usize;
-        Self { log: false, floor: 0.0, range: (bottom, high + margin), digits }
-    }
-
-    fn place(&self, value: f64) -> f64 {
-        let value = if self.log { value.max(self.floor).log10() } else { value };
-        value.clamp(self.range.0, self.range.1)
-    }
-
-    fn label(&self, at: f64) -> String {
-        if !self.log {
-            return format!("{at:.*}", self.digits);
-        }
-        let value = 10f64.powf(at);
-        match at.floor() as i32 {
-            _ if (at - at.round()).abs() < 1e-6 && !(-3.5..3.5).contains(&at) => {
-                format!("1e{}", at.round() as i32)
-            }
-            power @ -4..=3 => {
-                // Two digits, without the zeros that they end with.
-                let text = format!("{value:.*}", (1 - power).max(0) as usize);
-                match text.contains('.') {
-                    true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-                    false => text,
-                }
-            }
-            _ => format!("{value:.1e}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chart(values: &[f64]) -> Chart {
+    fn series(values: &[f64]) -> Vec<Series> {
         let points = values.iter().enumerate().map(|(i, v)| (i as f64 + 1.0, *v)).collect();
-        Chart {
-            size: (400, 300),
-            value: "regret".into(),
-            log_allowed: true,
-            labelled: true,
-            series: vec![Series {
-                place: 3,
-                label: "a < b".into(),
-                emphasized: true,
-                points,
-                band: Vec::new(),
-            }],
-        }
+        vec![Series { place: 3, label: "a < b".into(), emphasized: true, points, band: Vec::new() }]
     }
 
     #[test]
     fn values_over_decades_are_shown_on_a_log_scale() {
-        let scale = Scale::of(&chart(&[100.0, 1.0, 0.1]));
-        assert!(scale.log);
-        assert_eq!(
-            (scale.label(1.0), scale.label(-2.0), scale.label(0.5)),
-            ("10".into(), "0.01".into(), "3.2".into())
-        );
-        assert!(!Scale::of(&chart(&[1.0, 0.5])).log);
-        let zero = Scale::of(&chart(&[1.0, 0.001, 0.0]));
-        assert_eq!(zero.place(0.0), zero.range.0);
-        assert!(!Scale::of(&chart(&[])).log);
+        let log = |values: &[f64]| value_axis(&series(values), true).is_log();
+        assert!(log(&[100.0, 1.0, 0.1]));
+        assert!(log(&[1.0, 0.001, 0.0]));
+        assert!(!log(&[1.0, 0.5]));
+        assert!(!log(&[]));
+        let zero = value_axis(&series(&[1.0, 0.001, 0.0]), true);
+        assert_eq!(zero.fraction(0.0), 0.0);
+        assert!(!value_axis(&series(&[100.0, 1.0]), false).is_log());
     }
 
     #[test]
@@ -270,12 +234,18 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_uses_placeholders_and_escapes_names() {
-        let svg = chart(&[3.0, 2.0, 1.0]).svg().unwrap();
-        assert!(svg.contains(&css_name(series_color(3))));
-        assert!(svg.contains("a &lt; b"));
-        chart(&[]).svg().unwrap();
-        chart(&[1.0]).svg().unwrap();
-        chart(&[2.0, 2.0]).svg().unwrap();
+    fn any_values_can_be_drawn() {
+        for values in [&[3.0, 2.0, 1.0][..], &[], &[1.0], &[2.0, 2.0], &[1.0, f64::NAN]] {
+            let series = series(values);
+            let chart = Chart {
+                size: (400, 300),
+                x: (trial_axis(values.len()), "trials"),
+                y: (value_axis(&series, true), "regret"),
+                series,
+            };
+            let svg = chart.drawing("it").unwrap().in_page("it");
+            assert_eq!(svg.contains("a &lt; b"), !values.is_empty());
+            assert_eq!(svg.contains(&Ink::Strategy(3).placeholder()), !values.is_empty());
+        }
     }
 }

@@ -8,7 +8,7 @@
     const color = one && one.dataset.color;
     sheet.textContent = !color ? "" :
       `.chart svg polyline[stroke^="#01"] { opacity: .12 } .chart svg polygon { opacity: 0 }` +
-      `.chart svg polyline[stroke="${color}"] { opacity: 1; stroke-width: 3.5px; stroke: var(--focus-${place}, var(--accent)) }` +
+      `.chart svg polyline[stroke="${color}"] { opacity: 1; stroke-width: 35px; stroke: var(--focus-${place}, var(--accent)) }` +
       `.chart svg polygon[fill="${color}"] { opacity: .2 }`;
     for (const element of named) element.classList.toggle("pinned", element.dataset.place === pinned);
   };

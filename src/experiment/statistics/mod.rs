@@ -69,7 +69,7 @@ fn middle_half(values: &mut [f64]) -> Option<f64> {
 
 /// The quantile of sorted values by linear interpolation between the closest ranks (type 7 of Hyndman
 /// and Fan, 1996, NumPy's default). The values must not be empty.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
