@@ -131,8 +131,8 @@ impl Ablate {
         std::fs::write(&path, &findings)
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
         let command = self.command(&plan);
-        let written =
-            experiment::write(&results, &summary, &command, &self.out).map_err(Failure::failed)?;
+        let written = experiment::write_ablation(&results, &summary, &effects, &command, &self.out)
+            .map_err(Failure::failed)?;
         Ok(Ablated { results, summary, effects, command, written, findings })
     }
 

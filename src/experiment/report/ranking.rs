@@ -19,11 +19,11 @@ pub(super) fn section(page: &Page<'_>) -> Section {
         summary.trials
     ));
     let html = &mut section.html;
-    let _ = write!(
+    let _ = writeln!(
         html,
         "<div class=\"card scroll\"><table><thead><tr><th>#</th><th class=\"name\">strategy</th><th>regret</th>\
          <th class=\"name\">{:.0} % interval</th><th>IQM</th><th>rank</th><th>solved</th><th>ask</th><th>tell</th>\
-         <th>failed</th></tr></thead><tbody>\n",
+         <th>failed</th></tr></thead><tbody>",
         page.level()
     );
     for (place, s) in summary.strategies.iter().enumerate() {

@@ -190,8 +190,8 @@ fn poor(page: &Page<'_>, place: usize) -> Option<Signature> {
     let mut rng = Streams::new(page.results.plan.seed).at("bootstrap", 0);
     let interval = bootstrap(&differences, Statistic::Mean, RESAMPLES, &mut rng);
     let (name, random) = (&page.strategy(place).name, &page.strategy(reference).name);
-    let tested = page.summary.pairwise.iter();
-    let tested = tested.filter(|c| c.strategy == *name && c.against == *random).next_back();
+    let mut pairs = page.summary.pairwise.iter();
+    let tested = pairs.rfind(|c| c.strategy == *name && c.against == *random);
     let better = interval.map_or(own < other, |[_, high]| high < 0.0);
     (!better).then(|| Signature::Poor {
         regret: own,

@@ -24,11 +24,11 @@ pub(super) fn section(page: &Page<'_>) -> Option<Section> {
          the strategy ends better than one of the other, with its interval over seeds.",
     );
     for family in families {
-        let _ = write!(
+        let _ = writeln!(
             section.html,
             "<div class=\"card scroll spaced\"><table><thead><tr><th class=\"name\">against {}</th><th>surfaces</th>\
              <th>p, Holm</th><th>p</th><th>effect</th><th>better run</th><th>{:.0} % interval</th><th>p, Nemenyi</th>\
-             </tr></thead><tbody>\n",
+             </tr></thead><tbody>",
             escaped(&family[0].against),
             page.level(),
         );
