@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hyperq::agent::{Ddpg, Sac, Td3};
+use hyperq::experiment::ablation::Ablation;
 use hyperq::experiment::config::Config;
 use hyperq::explore::{Candidates, EpsilonGreedy, Softmax, Thompson, Ucb};
 use hyperq::mdp::{ContinuousRefine, ContinuousSelect, Refine, Reward, Select};
@@ -275,6 +276,14 @@ fn comparisons_written_in_toml_are_read() {
                         .map(|_| ())
                         .unwrap_or_else(|error| panic!("{}: {name}: {error}", page.display()));
                 }
+                continue;
+            }
+            if block.contains("[[factor]]") {
+                let ablation = Ablation::parse(block, &page).unwrap_or_else(|error| panic!("{error}"));
+                let surfaces = hyperq::surface::open("branin").unwrap();
+                let all = ablation.combinations(&surfaces, 30).unwrap();
+                assert!(!all.runnable.is_empty(), "{}", page.display());
+                blocks += 1;
                 continue;
             }
             let config = Config::parse(block, &page).unwrap_or_else(|error| panic!("{error}"));
