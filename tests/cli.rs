@@ -215,6 +215,45 @@ fn strategies_that_cannot_be_built_are_named_and_the_others_go_on() {
     assert!(refused(&alone, 1).contains("none on branin"));
 }
 
+#[test]
+fn an_ablation_says_what_levels_are_worth_and_goes_on_from_finished_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("a.toml");
+    let factors = "surfaces = ['branin', 'six-hump-camel']\ntrials = 7\nseeds = 2\n\
+                   [[factor]]\nname = 'value'\nlevels = ['table', 'dqn']\n\
+                   [[factor]]\nname = 'exploration'\nlevels = ['greedy', 'thompson']\n";
+    fs::write(&config, factors).unwrap();
+    let out = directory.path().join("results");
+    let run = || {
+        let arguments = ["ablate", "--config", config.to_str().unwrap(), "--out"];
+        hyperq(&[&arguments[..], &[out.to_str().unwrap()]].concat())
+    };
+    let first = run();
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let said = text(&first.stderr);
+    assert!(said.contains("thompson needs a spread, which value function `table`"), "{said}");
+    let table = text(&first.stdout);
+    assert!(table.contains("exploration") && table.contains("table+greedy"), "{table}");
+    let effects: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(out.join("effects.json")).unwrap()).unwrap();
+    assert_eq!(effects["refused"].as_array().unwrap().len(), 2);
+    assert_eq!(effects["effects"][0]["factors"][0]["levels"][1]["level"], "dqn");
+    let html = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(html.contains("table+greedy") && html.contains("hyperq ablate --config"));
+    let before = trials(&out);
+    let runs = fs::read_to_string(out.join("runs.jsonl")).unwrap();
+    // Two combinations and two random searches on two surfaces with two seeds.
+    assert_eq!(runs.lines().count(), 4 * 2 * 2);
+    // As a process leaves the file that is killed in the middle of a line.
+    fs::write(out.join("runs.jsonl"), &runs[..runs.len() * 2 / 3]).unwrap();
+    let second = run();
+    assert!(text(&second.stderr).contains("finished runs are in"), "{}", text(&second.stderr));
+    assert_eq!(trials(&out), before);
+    fs::write(&config, "[[factor]]\nname = 'value'\nlevels = ['dqm']\n").unwrap();
+    let error = text(&run().stderr);
+    assert!(error.contains("a.toml:3: unknown value function `dqm`"), "{error}");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_a_valid_partial_result() {

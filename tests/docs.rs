@@ -279,7 +279,8 @@ fn comparisons_written_in_toml_are_read() {
                 continue;
             }
             if block.contains("[[factor]]") {
-                let ablation = Ablation::parse(block, &page).unwrap_or_else(|error| panic!("{error}"));
+                let ablation =
+                    Ablation::parse(block, &page).unwrap_or_else(|error| panic!("{error}"));
                 let surfaces = hyperq::surface::open("branin").unwrap();
                 let all = ablation.combinations(&surfaces, 30).unwrap();
                 assert!(!all.runnable.is_empty(), "{}", page.display());

@@ -226,6 +226,11 @@ impl Reproduce {
             family::write(&made)?;
             corpora.push((made, 60));
         }
+        // Hyp-RL's network trains for minutes.
+        let agents: &[&str] = match self.quick {
+            true => &["prior-ucb", "average-rank"],
+            false => &["prior-ucb", "average-rank", "hyp-rl"],
+        };
         let mut answer = String::new();
         for (corpus, trials) in corpora {
             let name = corpus.file_name().unwrap_or_default().to_owned();
@@ -234,14 +239,7 @@ impl Reproduce {
                 folds: Some(5),
                 leave_one_out: false,
                 test: None,
-                agents: [
-                    "prior-ucb",
-                    "prior-expected-improvement",
-                    "prior-control",
-                    "average-rank",
-                ]
-                .map(str::to_owned)
-                .into(),
+                agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
                 sources: vec![2, 5, 10],
                 config: None,
                 trials: if self.quick { 20 } else { trials },
@@ -338,4 +336,45 @@ fn verdicts(pairs: impl Iterator<Item = Pair>) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyperq::experiment::ablation::Ablation;
+    use hyperq::experiment::config::Config;
+    use hyperq::meta::Corpus;
+
+    #[test]
+    fn every_question_has_a_file_that_can_be_run() {
+        let path = Path::new("question.toml");
+        for question in Question::value_variants() {
+            let Some(text) = question.configuration() else { continue };
+            if *question == Question::Exploration {
+                let ablation = Ablation::parse(text, path).unwrap();
+                let surfaces = hyperq::surface::open("branin").unwrap();
+                let all = ablation.combinations(&surfaces, 25).unwrap();
+                assert_eq!((all.runnable.len(), all.refused.len()), (20, 0));
+                continue;
+            }
+            let config = Config::parse(text, path).unwrap();
+            let names: Vec<&str> = config.strategies.iter().map(|e| e.name.as_str()).collect();
+            for (strategy, against) in question.pairs() {
+                for name in [strategy, against] {
+                    assert!(names.contains(name) || *name == "random-2x", "{name}");
+                }
+            }
+            // The quick surfaces are among those of the whole.
+            assert!(QUICK.iter().all(|quick| config.surfaces.iter().any(|name| name == quick)));
+        }
+    }
+
+    #[test]
+    fn the_family_of_tasks_is_a_corpus() {
+        let directory = tempfile::tempdir().unwrap();
+        family::write(directory.path()).unwrap_or_else(|_| panic!("the family is written"));
+        let corpus = Corpus::read(directory.path()).unwrap();
+        assert_eq!((corpus.tasks().len(), corpus.grid().len()), (30, 343));
+        assert_eq!(corpus.meta_features(), 3);
+    }
 }
