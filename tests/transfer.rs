@@ -588,7 +588,7 @@ mod program {
         let csv = std::fs::read_to_string(directory.path().join("results/trials.csv")).unwrap();
         let theirs: Vec<f64> = csv
             .lines()
-            .skip(1)
+            .filter(|line| line.split(',').nth(1) == Some("trained"))
             .map(|line| line.split(',').nth(4).unwrap().parse().unwrap())
             .collect();
 

@@ -38,7 +38,7 @@ use crate::trial::{Score, Trial};
 ///     SearchSpace::new([Parameter::float("x", -5.0, 5.0), Parameter::float("y", -5.0, 5.0)])?;
 /// let cma_es = CmaEs { sigma: 0.3, ..CmaEs::default() };
 /// let mut study = Study::builder(space).configured(cma_es).seed(1).build()?;
-/// study.optimize(150, |trial| {
+/// study.optimize(300, |trial| {
 ///     let (x, y) = (trial.float("x").unwrap() - 2.0, trial.float("y").unwrap() + 1.0);
 ///     x * x + 100.0 * (x + y) * (x + y)
 /// })?;
