@@ -191,12 +191,15 @@ impl<'a> Map<'a> {
             for (column, cell) in cells.iter().enumerate() {
                 let Some(value) = cell.interaction else { continue };
                 let x = left + CELL.0 * column as f64;
-                let ink = if value < 0.0 { Ink::Cold } else { Ink::Heat };
+                // What is better has the colour that the best level has above.
+                let ink = if value < 0.0 { Ink::Heat } else { Ink::Cold };
                 let shade = if furthest > 0.0 { DARKEST * value.abs() / furthest } else { 0.0 };
                 let corner = (x + CELL.0 - 1.0, y + CELL.1 - 1.0);
                 canvas.rectangle((x, y), corner, ink, shade)?;
                 let middle = (x + 0.5 * CELL.0, y + 0.5 * CELL.1);
-                canvas.text(&format!("{value:+.4}"), middle, Anchor::Middle, Ink::Text)?;
+                // No digit of it is left: then it has no sign either.
+                let shown = if value.abs() < 5e-5 { 0.0 } else { value };
+                canvas.text(&format!("{shown:+.4}"), middle, Anchor::Middle, Ink::Text)?;
             }
         }
         Ok(())
