@@ -143,11 +143,17 @@ fn stopped_in_the_middle_and_run_again_the_trials_are_those_of_one_run() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    // Killed soon after a trial began, so in the middle of it and not between two.
+    std::thread::sleep(Duration::from_millis(500));
+    let (begun, count) = (Instant::now(), parts.trials().len());
+    while parts.trials().len() == count {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no further trial begins");
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     let before = parts.trials();
     assert!(before.iter().any(|trial| trial["state"] == "running"), "{before:?}");
+    assert!(before.len() < 9, "{before:?}");
     run(&parts, "9");
     assert_eq!(configurations(&parts), configurations(&whole));
     assert!(parts.trials().iter().all(|trial| trial["state"] == "complete"));
