@@ -62,7 +62,8 @@ fn normalized(range: Range, value: f64) -> f64 {
     if scale == 0.0 {
         return if value == range.best { 0.0 } else { 1.0 };
     }
-    ((range.best - value) / scale).clamp(0.0, 1.0)
+    // Adding 0 leaves no negative zero, which prints with its sign.
+    ((range.best - value) / scale).clamp(0.0, 1.0) + 0.0
 }
 
 /// The anytime regret: the mean of a curve of regret over its trials, the area under the curve over its length. It
