@@ -157,6 +157,8 @@ mod tests {
         let points = curve(&spec, [None, Some(0.2), Some(0.75), Some(1.5)]);
         let normalized: Vec<_> = points.iter().map(|p| p.normalized_regret.unwrap()).collect();
         assert_eq!(normalized, [1.0, 1.0, 0.5, 0.0]);
+        // The best value of what is minimized is no negative zero.
+        assert!(super::normalized(Range { best: 2.0, worst: 3.0 }, 2.0).is_sign_positive());
         let regret: Vec<_> = points.iter().map(|p| p.regret).collect();
         assert_eq!(regret, [None, Some(0.8), Some(0.25), Some(0.5)]);
     }
