@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 
-use super::metrics::curve;
 use super::runner::Results;
 
 /// The columns of `trials.csv`. `seed` is the number of the seed from 0, `trial` counts from 1. Scores
@@ -44,7 +43,7 @@ pub fn trials_csv(results: &Results) -> Result<Vec<u8>> {
     for run in &results.runs {
         let spec = results.plan.surfaces[run.surface].spec();
         let strategy = &results.plan.strategies[run.strategy].name;
-        let points = curve(spec, run.records.iter().map(|record| record.value));
+        let points = results.points(run);
         for (index, (record, point)) in run.records.iter().zip(points).enumerate() {
             writer
                 .write_record([

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{curve, log_area};
+use super::metrics::log_area;
 use super::runner::{End, Results};
 use super::statistics::{Interval, RESAMPLES, Statistic, bootstrap, mean, wilcoxon};
 use super::summary::checkpoints;
@@ -105,21 +105,16 @@ impl Pair {
 /// without a finished run or a range.
 fn mean_curve(results: &Results, surface: usize, strategy: usize) -> Option<Vec<f64>> {
     let plan = &results.plan;
-    let spec = plan.surfaces[surface].spec();
-    spec.range?;
-    let first = (surface * plan.strategies.len() + strategy) * plan.seeds;
-    let runs: Vec<_> = results.runs[first..first + plan.seeds]
-        .iter()
-        .filter(|run| run.end == End::Finished)
-        .collect();
+    plan.surfaces[surface].spec().range?;
+    let runs: Vec<_> =
+        results.cell(surface, strategy).iter().filter(|run| run.end == End::Finished).collect();
     if runs.is_empty() {
         return None;
     }
     let mut sum = vec![0.0; plan.trials];
     for run in &runs {
-        let points = curve(spec, run.records.iter().map(|record| record.value));
-        for (sum, point) in sum.iter_mut().zip(points) {
-            *sum += point.normalized_regret.unwrap_or(1.0) / runs.len() as f64;
+        for (sum, regret) in sum.iter_mut().zip(results.regrets(run)) {
+            *sum += regret / runs.len() as f64;
         }
     }
     Some(sum)

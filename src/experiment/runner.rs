@@ -14,6 +14,7 @@ use crate::study::Study;
 use crate::surface::{Spec, Surface};
 use crate::trial::Direction;
 
+use super::metrics::{Point, curve};
 use super::plan::{Plan, run_seed};
 use super::saved::{self, SavedRuns};
 
@@ -77,6 +78,25 @@ pub struct Results {
     pub elapsed: Duration,
 }
 
+impl Results {
+    /// The runs of a strategy on a surface, by their places in the plan, seed by seed.
+    pub fn cell(&self, surface: usize, strategy: usize) -> &[Run] {
+        let seeds = self.plan.seeds;
+        &self.runs[(surface * self.plan.strategies.len() + strategy) * seeds..][..seeds]
+    }
+
+    /// How good one of the runs is after each of its trials.
+    pub fn points(&self, run: &Run) -> Vec<Point> {
+        let spec = self.plan.surfaces[run.surface].spec();
+        curve(spec, run.records.iter().map(|record| record.value))
+    }
+
+    /// The normalized regret of one of the runs after each of its trials; 1 where the surface has no range.
+    pub fn regrets(&self, run: &Run) -> Vec<f64> {
+        self.points(run).iter().map(|point| point.normalized_regret.unwrap_or(1.0)).collect()
+    }
+}
+
 /// How far a comparison is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
@@ -106,10 +126,7 @@ pub fn run(
     progress: &(dyn Fn(Progress) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Results> {
-    let build = |_surface: usize, strategy: usize, problem: &Problem, streams: Streams| {
-        plan.strategies[strategy].strategy.build(problem, streams)
-    };
-    run_with(plan, &build, None, progress, cancel)
+    run_own(plan, None, progress, cancel)
 }
 
 /// [`run()`] that takes over the finished runs of `saved` and adds those that it finishes.
@@ -123,10 +140,20 @@ pub fn run_saved(
     progress: &(dyn Fn(Progress) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Results> {
+    run_own(plan, Some(saved), progress, cancel)
+}
+
+/// Runs a plan with the optimizers of its strategies.
+fn run_own(
+    plan: &Plan,
+    saved: Option<&SavedRuns>,
+    progress: &(dyn Fn(Progress) + Sync),
+    cancel: &AtomicBool,
+) -> Result<Results> {
     let build = |_surface: usize, strategy: usize, problem: &Problem, streams: Streams| {
         plan.strategies[strategy].strategy.build(problem, streams)
     };
-    run_with(plan, &build, Some(saved), progress, cancel)
+    run_with(plan, &build, saved, progress, cancel)
 }
 
 /// Makes the optimizer of a run from the surface's and the strategy's places in the plan.
@@ -155,14 +182,20 @@ pub(crate) fn run_with(
     };
     // A surface's grids are made once, whichever strategy needs them first.
     let grids = plan.surfaces.iter().map(|_| GridCache::default()).collect::<Vec<_>>();
+    // A grid may have thousands of rows, so a surface's share of its runs' keys is made once.
+    let fingerprints: Vec<String> = match saved {
+        Some(_) => plan.surfaces.iter().map(|surface| saved::fingerprint(surface.spec())).collect(),
+        None => Vec::new(),
+    };
     let unwritten: Mutex<Option<Error>> = Mutex::new(None);
     let worker = || {
         while !cancel.load(Ordering::Relaxed) && lock(&unwritten).is_none() {
             let Some((cell, seed)) = lock(&schedule).next() else { break };
             let (surface, strategy) = (cell / plan.strategies.len(), cell % plan.strategies.len());
-            let spec = plan.surfaces[surface].spec();
-            let kept = saved
-                .map(|saved| (saved, saved::key(plan, spec, &plan.strategies[strategy], seed)));
+            let kept = saved.map(|saved| {
+                let entrant = &plan.strategies[strategy];
+                (saved, saved::key(plan, &fingerprints[surface], entrant, seed))
+            });
             let places = [surface, strategy, seed];
             if let Some((saved, key)) = &kept
                 && let Some(run) = saved.find(key, places, plan.trials)

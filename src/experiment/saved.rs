@@ -171,15 +171,27 @@ impl SavedRuns {
     }
 }
 
-/// What a run depends on, as a number in hexadecimal digits.
-pub(super) fn key(plan: &Plan, spec: &Spec, entrant: &Entrant, seed: usize) -> String {
+/// What a run depends on, as a number in hexadecimal digits; of the surface its [`fingerprint`].
+pub(super) fn key(plan: &Plan, surface: &str, entrant: &Entrant, seed: usize) -> String {
+    hashed(&json!([
+        env!("CARGO_PKG_VERSION"),
+        surface,
+        entrant.strategy,
+        entrant.evaluations,
+        plan.trials,
+        plan.seed,
+        seed,
+    ]))
+}
+
+/// What is known of a surface, as a number in hexadecimal digits.
+pub(super) fn fingerprint(spec: &Spec) -> String {
     let grid = spec.grid.as_ref().map(|grid| {
         let rows = grid.configurations().iter().map(ToString::to_string).collect::<Vec<_>>();
         fnv1a(rows.join("\n").as_bytes())
     });
     let range = spec.range.map(|range| [range.best, range.worst].map(f64::to_bits));
-    let parts = json!([
-        env!("CARGO_PKG_VERSION"),
+    hashed(&json!([
         spec.name,
         spec.space,
         format!("{:?}", spec.direction),
@@ -187,12 +199,10 @@ pub(super) fn key(plan: &Plan, spec: &Spec, entrant: &Entrant, seed: usize) -> S
         range,
         spec.optimum.map(f64::to_bits),
         spec.meta_features.iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
-        entrant.strategy,
-        entrant.evaluations,
-        plan.trials,
-        plan.seed,
-        seed,
-    ]);
+    ]))
+}
+
+fn hashed(parts: &serde_json::Value) -> String {
     format!("{:016x}", fnv1a(parts.to_string().as_bytes()))
 }
 
@@ -251,16 +261,17 @@ mod tests {
     fn runs_that_depend_on_something_else_are_run() {
         let plan = plan();
         let spec = plan.surfaces[0].spec();
-        let own = key(&plan, spec, &plan.strategies[0], 0);
-        assert_eq!(own, key(&Plan { seeds: 9, ..plan.clone() }, spec, &plan.strategies[0], 0));
+        let surface = fingerprint(spec);
+        let own = key(&plan, &surface, &plan.strategies[0], 0);
+        assert_eq!(own, key(&Plan { seeds: 9, ..plan.clone() }, &surface, &plan.strategies[0], 0));
         let mut moved = spec.clone();
         moved.range = spec.range.map(|r| crate::surface::Range { worst: r.worst + 1.0, ..r });
         for other in [
-            key(&plan, spec, &plan.strategies[0], 1),
-            key(&plan, spec, &plan.strategies[2], 0),
-            key(&plan, &moved, &plan.strategies[0], 0),
-            key(&Plan { trials: 10, ..plan.clone() }, spec, &plan.strategies[0], 0),
-            key(&Plan { seed: 1, ..plan.clone() }, spec, &plan.strategies[0], 0),
+            key(&plan, &surface, &plan.strategies[0], 1),
+            key(&plan, &surface, &plan.strategies[2], 0),
+            key(&plan, &fingerprint(&moved), &plan.strategies[0], 0),
+            key(&Plan { trials: 10, ..plan.clone() }, &surface, &plan.strategies[0], 0),
+            key(&Plan { seed: 1, ..plan.clone() }, &surface, &plan.strategies[0], 0),
         ] {
             assert_ne!(own, other);
         }

@@ -8,7 +8,7 @@ use crate::streams::{Generator, Streams};
 use crate::trial::Direction;
 
 use super::anytime::{Area, RangedRuns, WallClock, budgets};
-use super::metrics::{Point, SOLVED, curve};
+use super::metrics::{Point, SOLVED};
 use super::pairs::Pair;
 use super::plan::Entrant;
 use super::runner::{End, Results, Run};
@@ -248,13 +248,7 @@ impl Summary {
             .par_chunks(plan.seeds)
             .map(|runs| {
                 let runs: Vec<&Run> = runs.iter().filter(|run| run.end == End::Finished).collect();
-                let curves = runs
-                    .iter()
-                    .map(|run| {
-                        let spec = plan.surfaces[run.surface].spec();
-                        curve(spec, run.records.iter().map(|record| record.value))
-                    })
-                    .collect();
+                let curves = runs.iter().map(|run| results.points(run)).collect();
                 Cell { runs, curves }
             })
             .collect();

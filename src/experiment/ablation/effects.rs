@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Combinations;
-use crate::experiment::metrics::curve;
+use crate::experiment::metrics::area;
 use crate::experiment::runner::{End, Results};
 use crate::experiment::statistics::{
     Interval, RESAMPLES, Statistic, bootstrap, friedman, holm, mean, wilcoxon,
@@ -146,23 +146,13 @@ impl Outcomes {
             .filter(|surface| plan.surfaces[*surface].spec().range.is_some())
             .collect();
         let runs = |surface: usize, strategy: usize| -> Option<Vec<f64>> {
-            let spec = plan.surfaces[surface].spec();
-            let first = (surface * plan.strategies.len() + strategy) * plan.seeds;
-            results.runs[first..first + plan.seeds]
-                .iter()
-                .map(|run| {
-                    let values = run.records.iter().map(|record| record.value);
-                    let regrets: Vec<f64> = curve(spec, values)
-                        .iter()
-                        .map(|point| point.normalized_regret.unwrap_or(1.0))
-                        .collect();
-                    let measured = match measure {
-                        Measure::Last => regrets.last().copied(),
-                        Measure::Area => mean(&regrets),
-                    };
-                    measured.filter(|_| run.end == End::Finished)
-                })
-                .collect()
+            let measured = |run| match measure {
+                Measure::Last => results.regrets(run).last().copied(),
+                Measure::Area => Some(area(&results.regrets(run))),
+            };
+            let runs = results.cell(surface, strategy);
+            let finished = runs.iter().all(|run| run.end == End::Finished);
+            runs.iter().map(measured).collect::<Option<_>>().filter(|_| finished)
         };
         let by_surface = ranged.len() > 1;
         let mut of = HashMap::new();

@@ -86,26 +86,37 @@ pub(super) fn series(
         .map(|surface| {
             page.runs(*surface, place)
                 .map(|run| {
-                    let points = page.points(run);
+                    let points = page.results.points(run);
                     page.trials.iter().map(|trial| measure(&points[trial - 1])).collect()
                 })
                 .collect()
         })
         .collect();
+    let at = |index: usize| {
+        let surfaces = all.iter();
+        surfaces.map(|runs| runs.iter().filter_map(|run| run[index]).collect()).collect()
+    };
+    let trials = page.trials.iter().enumerate();
+    curve_of(page, place, trials.map(|(index, trial)| (*trial as f64, at(index))))
+}
+
+/// The mean over surfaces of the mean over runs at each place of the horizontal axis, given the values of the runs surface
+/// by surface, with intervals for the strategies with a colour; `None` where there are no values.
+pub(super) fn curve_of(
+    page: &Page<'_>,
+    place: usize,
+    values: impl Iterator<Item = (f64, Vec<Vec<f64>>)>,
+) -> Option<Series> {
     let (mut points, mut band) = (Vec::new(), Vec::new());
     let streams = Streams::new(page.results.plan.seed);
-    for (index, trial) in page.trials.iter().enumerate() {
-        let strata: Vec<Vec<f64>> = all
-            .iter()
-            .map(|runs| runs.iter().filter_map(|run| run[index]).collect::<Vec<f64>>())
-            .filter(|stratum| !stratum.is_empty())
-            .collect();
+    for (x, mut strata) in values {
+        strata.retain(|stratum| !stratum.is_empty());
         let Some(mean) = Statistic::Mean.of(&strata) else { continue };
-        points.push((*trial as f64, mean));
+        points.push((x, mean));
         if page.emphasized(place) {
             let mut rng = streams.at("bootstrap", 0);
             if let Some([low, high]) = bootstrap(&strata, Statistic::Mean, RESAMPLES, &mut rng) {
-                band.push((*trial as f64, low, high));
+                band.push((x, low, high));
             }
         }
     }

@@ -5,15 +5,14 @@ use std::ops::RangeInclusive;
 use rayon::prelude::*;
 
 use super::chart::{Chart, Series, trial_axis, value_axis};
-use super::curves::rows;
+use super::curves::{curve_of, rows};
 use super::figure::Figure;
 use super::page::Page;
 use super::section::{Section, Width};
 use crate::error::Result;
 use crate::experiment::runner::Run;
-use crate::experiment::statistics::{RESAMPLES, Statistic, bootstrap, mean};
+use crate::experiment::statistics::mean;
 use crate::report::{Axis, escaped};
-use crate::streams::Streams;
 
 /// Trials are put together so that a curve has at most this many points.
 const BINS: usize = 40;
@@ -134,30 +133,11 @@ fn series(
     let runs: Vec<Vec<&Run>> = (0..page.summary.surfaces.len())
         .map(|surface| page.runs(surface, place).collect())
         .collect();
-    let (mut points, mut band) = (Vec::new(), Vec::new());
-    for bin in bins {
-        let strata: Vec<Vec<f64>> = runs
-            .iter()
-            .map(|runs| runs.iter().filter_map(|run| (kind.read)(run, bin)).collect::<Vec<f64>>())
-            .filter(|stratum| !stratum.is_empty())
-            .collect();
-        let Some(mean) = Statistic::Mean.of(&strata) else { continue };
-        let trial = (bin.end() + 1) as f64;
-        points.push((trial, mean));
-        if page.emphasized(place) {
-            let mut rng = Streams::new(page.results.plan.seed).at("bootstrap", 0);
-            if let Some([low, high]) = bootstrap(&strata, Statistic::Mean, RESAMPLES, &mut rng) {
-                band.push((trial, low, high));
-            }
-        }
-    }
-    (!points.is_empty()).then(|| Series {
-        place,
-        label: page.label(place),
-        emphasized: page.emphasized(place),
-        points,
-        band,
-    })
+    let within = |bin: &RangeInclusive<usize>| {
+        let surfaces = runs.iter();
+        surfaces.map(|runs| runs.iter().filter_map(|run| (kind.read)(run, bin)).collect()).collect()
+    };
+    curve_of(page, place, bins.iter().map(|bin| ((bin.end() + 1) as f64, within(bin))))
 }
 
 /// Trials in at most [`BINS`] ranges of about the same size.

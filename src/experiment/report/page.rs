@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::ink::{Ink, Look, Looks};
-use crate::experiment::metrics::{Point, curve};
+use crate::experiment::metrics::Point;
 use crate::experiment::runner::{End, Results, Run};
 use crate::experiment::{REFERENCE, StrategySummary, Summary};
 use crate::report::{escaped, shortened};
@@ -110,17 +110,8 @@ impl<'a> Page<'a> {
 
     /// The finished runs of a strategy on a surface.
     pub(super) fn runs(&self, surface: usize, place: usize) -> impl Iterator<Item = &'a Run> {
-        let plan = &self.results.plan;
-        let cell = surface * plan.strategies.len() + self.plan_index[place];
-        self.results.runs[cell * plan.seeds..(cell + 1) * plan.seeds]
-            .iter()
-            .filter(|run| run.end == End::Finished)
-    }
-
-    /// The points of a run, trial by trial.
-    pub(super) fn points(&self, run: &Run) -> Vec<Point> {
-        let spec = self.results.plan.surfaces[run.surface].spec();
-        curve(spec, run.records.iter().map(|record| record.value))
+        let runs = self.results.cell(surface, self.plan_index[place]).iter();
+        runs.filter(|run| run.end == End::Finished)
     }
 
     /// The places of the surfaces with a range, where regret can be normalized.

@@ -169,7 +169,7 @@ fn all(page: &Page<'_>) -> Vec<(usize, Vec<Signature>)> {
 
 fn poor(page: &Page<'_>, place: usize) -> Option<Signature> {
     let reference = page.reference?;
-    let last = |run: &Run| page.points(run).last()?.normalized_regret;
+    let last = |run: &Run| page.results.points(run).last()?.normalized_regret;
     let (mut own, mut other, mut differences) = (Vec::new(), Vec::new(), Vec::new());
     for surface in page.ranged() {
         let theirs: Vec<&Run> = page.runs(surface, reference).collect();
@@ -208,7 +208,9 @@ fn mean_curve(page: &Page<'_>, place: usize) -> Vec<f64> {
     for surface in page.ranged() {
         let runs: Vec<Vec<f64>> = page
             .runs(surface, place)
-            .map(|run| page.points(run).iter().filter_map(|p| p.normalized_regret).collect())
+            .map(|run| {
+                page.results.points(run).iter().filter_map(|p| p.normalized_regret).collect()
+            })
             .collect();
         if runs.is_empty() {
             continue;
@@ -265,7 +267,7 @@ fn spread(page: &Page<'_>, place: usize) -> Option<f64> {
         .filter_map(|surface| {
             let mut ends: Vec<f64> = page
                 .runs(surface, place)
-                .filter_map(|run| page.points(run).last()?.normalized_regret)
+                .filter_map(|run| page.results.points(run).last()?.normalized_regret)
                 .collect();
             interquartile_range(&mut ends)
         })
