@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
-use hyperq::experiment::ablation::{Ablation, Combinations, Effects, Measure, Refused};
+use hyperq::experiment::ablation::{Ablation, Combinations, Effects, Findings, Measure};
 use hyperq::experiment::{self, Plan, Results, Summary, Written};
-use hyperq::surface::{self, Surface};
-use serde::Serialize;
 
-use super::compare::{Format, conclude, distinct, quoted, saved_in, watched};
+use super::command_line::CommandLine;
+use super::compare::{Format, conclude, opened, saved_in, watched};
+use super::numbers::Numbers;
 use super::{Failure, print};
 
 /// Run every combination of lists of settings and say what each setting is worth
@@ -28,18 +27,8 @@ pub struct Ablate {
     /// all built-in ones]
     #[arg(long = "surface", value_name = "NAME|DIR|DIR#TASK")]
     pub(super) surfaces: Vec<String>,
-    /// Trials of a run [default: the file's, else 30]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(super) trials: Option<usize>,
-    /// Runs of each combination on each surface [default: the file's, else 3]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(super) seeds: Option<usize>,
-    /// The master seed [default: the file's, else 0]
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
-    pub(super) seed: Option<u64>,
-    /// Runs at the same time; results do not depend on it [default: one a core]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(super) jobs: Option<usize>,
+    #[command(flatten)]
+    pub(super) numbers: Numbers,
     /// Where trials.csv, summary.json, effects.json, report.html and the finished runs (runs.jsonl) go
     #[arg(long, value_name = "DIR", default_value = "hyperq-ablation")]
     pub(super) out: PathBuf,
@@ -51,32 +40,23 @@ pub struct Ablate {
     pub(super) quiet: bool,
 }
 
-/// The content of `effects.json`.
-#[derive(Serialize)]
-struct Findings<'a> {
-    /// By the measures that there are: after the last trial, and over all trials.
-    effects: Vec<&'a Effects>,
-    refused: &'a [Refused],
-}
-
 /// What an ablation came to.
 pub(super) struct Ablated {
     pub results: Results,
     pub summary: Summary,
-    pub effects: Vec<Effects>,
+    pub findings: Findings,
     pub command: String,
     written: Written,
-    findings: String,
 }
 
 impl Ablate {
     /// Runs the ablation, writes the files and prints the tables.
     pub fn run(&self) -> Result<(), Failure> {
-        let Ablated { results, summary, effects, written, findings, .. } = self.execute()?;
+        let Ablated { results, summary, findings, written, .. } = self.execute()?;
         match self.format {
-            Format::Json => print(&findings)?,
+            Format::Json => print(&findings.to_json().map_err(Failure::failed)?)?,
             Format::Table => {
-                for effects in &effects {
+                for effects in &findings.effects {
                     print(&format!("{}\n\n", effects_table(effects)))?;
                 }
                 conclude(&results, &summary, &written, &self.out, self.format, self.quiet)?;
@@ -88,30 +68,16 @@ impl Ablate {
     /// Runs the ablation and writes the files.
     pub(super) fn execute(&self) -> Result<Ablated, Failure> {
         let ablation = Ablation::read(&self.config).map_err(Failure::usage)?;
-        let mut names = self.surfaces.clone();
-        if names.is_empty() {
-            names.clone_from(&ablation.surfaces);
-        }
-        if names.is_empty() {
-            names = surface::builtin_names();
-        }
-        let mut surfaces: Vec<Arc<dyn Surface>> = Vec::new();
-        for name in distinct(&names) {
-            surfaces.extend(surface::open(name).map_err(Failure::usage)?);
-        }
-        let default = Plan::default();
-        let trials = self.trials.or(ablation.trials).unwrap_or(default.trials);
-        let all = ablation.combinations(&surfaces, trials).map_err(Failure::usage)?;
-        let plan = all
-            .plan(Plan {
-                surfaces,
-                trials,
-                seeds: self.seeds.or(ablation.seeds).unwrap_or(default.seeds),
-                seed: self.seed.or(ablation.seed).unwrap_or(default.seed),
-                jobs: self.jobs.or(ablation.jobs).unwrap_or(default.jobs),
-                ..default
-            })
-            .map_err(Failure::usage)?;
+        let names = if self.surfaces.is_empty() { &ablation.surfaces } else { &self.surfaces };
+        let file = Numbers {
+            trials: ablation.trials,
+            seeds: ablation.seeds,
+            seed: ablation.seed,
+            jobs: ablation.jobs,
+        };
+        let plan = Plan { surfaces: opened(names)?, ..self.numbers.plan(&file) };
+        let all = ablation.combinations(&plan.surfaces, plan.trials).map_err(Failure::usage)?;
+        let plan = all.plan(plan).map_err(Failure::usage)?;
         plan.check().map_err(Failure::usage)?;
         std::fs::create_dir_all(&self.out)
             .map_err(|error| Failure::Usage(format!("{}: {error}", self.out.display())))?;
@@ -121,19 +87,12 @@ impl Ablate {
         }
         let results = watched(&plan, Some(&saved), self.quiet)?;
         let summary = Summary::of(&results);
-        let effects: Vec<Effects> = [Measure::Last, Measure::Area]
-            .into_iter()
-            .filter_map(|measure| Effects::of(&results, &all, measure))
-            .collect();
-        let findings = Findings { effects: effects.iter().collect(), refused: &all.refused };
-        let findings = serde_json::to_string_pretty(&findings).map_err(Failure::failed)? + "\n";
-        let path = self.out.join("effects.json");
-        std::fs::write(&path, &findings)
-            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+        let findings = Findings::of(&results, all);
         let command = self.command(&plan);
-        let written = experiment::write_ablation(&results, &summary, &effects, &command, &self.out)
-            .map_err(Failure::failed)?;
-        Ok(Ablated { results, summary, effects, command, written, findings })
+        let written =
+            experiment::write_ablation(&results, &summary, &findings, &command, &self.out)
+                .map_err(Failure::failed)?;
+        Ok(Ablated { results, summary, findings, command, written })
     }
 
     /// Says what runs and what does not.
@@ -151,15 +110,11 @@ impl Ablate {
     }
 
     fn command(&self, plan: &Plan) -> String {
-        let mut words = vec!["hyperq".to_owned(), "ablate".to_owned()];
-        let mut option =
-            |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
-        option("--config", self.config.display().to_string());
-        self.surfaces.iter().for_each(|surface| option("--surface", surface.clone()));
-        option("--trials", plan.trials.to_string());
-        option("--seeds", plan.seeds.to_string());
-        option("--seed", plan.seed.to_string());
-        words.join(" ")
+        let mut command = CommandLine::new("ablate");
+        command.option("config", self.config.display());
+        command.options("surface", &self.surfaces);
+        command.numbers(plan);
+        command.into_text()
     }
 }
 

@@ -11,13 +11,15 @@ use hyperq::experiment::{self, Entrant, Plan, RANDOM_TWICE, Results, SavedRuns, 
 use hyperq::strategy::registry;
 use hyperq::surface::{self, Surface};
 
+use super::command_line::CommandLine;
 use super::leaderboard::{complain, leaderboard};
+use super::numbers::Numbers;
 use super::progress::Display;
 use super::{Failure, print};
 
 /// Compare strategies on surfaces and write a report
 ///
-/// Without arguments: one strategy of each kind on every built-in surface, in about two minutes. With
+/// Without arguments: one strategy of each kind on every built-in surface, in under three minutes. With
 /// surfaces but no strategies: every registered strategy on them.
 #[derive(Args)]
 pub struct Compare {
@@ -30,18 +32,8 @@ pub struct Compare {
     /// Read surfaces, strategies with settings, and the numbers below from a file
     #[arg(long, value_name = "FILE.toml")]
     pub(super) config: Option<PathBuf>,
-    /// Trials of a run [default: 30]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(super) trials: Option<usize>,
-    /// Runs of each strategy on each surface [default: 3]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(super) seeds: Option<usize>,
-    /// The master seed [default: 0]
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
-    pub(super) seed: Option<u64>,
-    /// Runs at the same time; results do not depend on it [default: one a core]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(super) jobs: Option<usize>,
+    #[command(flatten)]
+    pub(super) numbers: Numbers,
     /// Where trials.csv, summary.json and report.html go
     #[arg(long, value_name = "DIR", default_value = "hyperq-results")]
     pub(super) out: PathBuf,
@@ -64,7 +56,7 @@ pub(super) enum Format {
 
 /// The strategies of the comparison without arguments: the baselines, and each exploration policy on
 /// value functions and framings that it tells something of, and each continuous agent. All of them
-/// would take a quarter of an hour.
+/// would take many times as long.
 const DEFAULT_STRATEGIES: [&str; 22] = [
     "random",
     "grid",
@@ -117,19 +109,10 @@ impl Compare {
             Some(path) => Config::read(path).map_err(Failure::usage)?,
             None => Config::default(),
         };
-        let mut names = self.surfaces.clone();
-        if names.is_empty() {
-            names.clone_from(&config.surfaces);
-        }
+        let names = if self.surfaces.is_empty() { &config.surfaces } else { &self.surfaces };
         let nothing_named =
             names.is_empty() && self.strategies.is_empty() && config.strategies.is_empty();
-        if names.is_empty() {
-            names = surface::builtin_names();
-        }
-        let mut surfaces: Vec<Arc<dyn Surface>> = Vec::new();
-        for name in distinct(&names) {
-            surfaces.extend(surface::open(name).map_err(Failure::usage)?);
-        }
+        let surfaces = opened(names)?;
         let strategies = if !self.strategies.is_empty() {
             distinct(&self.strategies)
                 .into_iter()
@@ -150,15 +133,16 @@ impl Compare {
                 .map(|registered| Entrant::new(&registered.name, registered.strategy.clone()))
                 .collect()
         };
-        let strategies = with_random_twice(strategies);
-        let default = Plan::default();
+        let file = Numbers {
+            trials: config.trials,
+            seeds: config.seeds,
+            seed: config.seed,
+            jobs: config.jobs,
+        };
         let plan = Plan {
             surfaces,
-            strategies,
-            trials: self.trials.or(config.trials).unwrap_or(default.trials),
-            seeds: self.seeds.or(config.seeds).unwrap_or(default.seeds),
-            seed: self.seed.or(config.seed).unwrap_or(default.seed),
-            jobs: self.jobs.or(config.jobs).unwrap_or(default.jobs),
+            strategies: with_random_twice(strategies),
+            ..self.numbers.plan(&file)
         };
         plan.check().map_err(Failure::usage)?;
         let command = self.command(&plan);
@@ -166,23 +150,29 @@ impl Compare {
     }
 
     fn command(&self, plan: &Plan) -> String {
-        let mut words = vec!["hyperq".to_owned(), "compare".to_owned()];
-        let mut option =
-            |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
-        self.surfaces.iter().for_each(|surface| option("--surface", surface.clone()));
-        self.strategies.iter().for_each(|strategy| option("--strategy", strategy.clone()));
+        let mut command = CommandLine::new("compare");
+        command.options("surface", &self.surfaces);
+        command.options("strategy", &self.strategies);
         if let Some(config) = &self.config {
-            option("--config", config.display().to_string());
+            command.option("config", config.display());
         }
-        option("--trials", plan.trials.to_string());
-        option("--seeds", plan.seeds.to_string());
-        option("--seed", plan.seed.to_string());
-        words.join(" ")
+        command.numbers(plan);
+        command.into_text()
     }
 }
 
+/// The surfaces of these names, each once; without names all built-in ones.
+pub(super) fn opened(names: &[String]) -> Result<Vec<Arc<dyn Surface>>, Failure> {
+    let builtin = if names.is_empty() { surface::builtin_names() } else { Vec::new() };
+    let mut surfaces = Vec::new();
+    for name in distinct(if names.is_empty() { &builtin } else { names }) {
+        surfaces.extend(surface::open(name).map_err(Failure::usage)?);
+    }
+    Ok(surfaces)
+}
+
 /// The strategies and, where it is none of them, random search at twice the budget.
-pub(super) fn with_random_twice(mut strategies: Vec<Entrant>) -> Vec<Entrant> {
+fn with_random_twice(mut strategies: Vec<Entrant>) -> Vec<Entrant> {
     if strategies.iter().all(|entrant| entrant.name != RANDOM_TWICE) {
         strategies.extend(Entrant::named(RANDOM_TWICE));
     }
@@ -276,13 +266,4 @@ pub(super) fn distinct(names: &[String]) -> Vec<&str> {
         }
     }
     distinct
-}
-
-/// A word as a POSIX shell reads it back.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=+:,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -10,7 +10,8 @@ use hyperq::meta::{Contender, Corpus, MetaAgent, Split, Stage, Transfer, signal}
 use hyperq::strategy::Strategy;
 use rayon::prelude::*;
 
-use super::compare::{Format, cancelled_by_interrupt, conclude, distinct, quoted};
+use super::command_line::CommandLine;
+use super::compare::{Format, cancelled_by_interrupt, conclude, distinct};
 use super::leaderboard::leaderboard;
 use super::progress::Display;
 use super::train::agent;
@@ -183,27 +184,25 @@ impl TransferCommand {
     }
 
     pub(super) fn command(&self) -> String {
-        let mut words = vec!["hyperq".to_owned(), "transfer".to_owned()];
-        let mut option =
-            |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
-        option("--corpus", self.corpus.display().to_string());
+        let mut command = CommandLine::new("transfer");
+        command.option("corpus", self.corpus.display());
         if let Some(test) = &self.test {
-            option("--test", test.display().to_string());
+            command.option("test", test.display());
         } else if !self.leave_one_out {
-            option("--folds", self.folds.unwrap_or(5).to_string());
+            command.option("folds", self.folds.unwrap_or(5));
         }
-        self.agents.iter().for_each(|agent| option("--agent", agent.clone()));
-        self.sources.iter().for_each(|sources| option("--sources", sources.to_string()));
+        command.options("agent", &self.agents);
+        command.options("sources", &self.sources);
         if let Some(config) = &self.config {
-            option("--config", config.display().to_string());
+            command.option("config", config.display());
         }
-        option("--trials", self.trials.to_string());
-        option("--seeds", self.seeds.to_string());
-        option("--seed", self.seed.to_string());
+        command.option("trials", self.trials);
+        command.option("seeds", self.seeds);
+        command.option("seed", self.seed);
         if self.leave_one_out {
-            words.push("--leave-one-out".to_owned());
+            command.flag("leave-one-out");
         }
-        words.join(" ")
+        command.into_text()
     }
 }
 

@@ -79,15 +79,27 @@ pub fn write(
     command: &str,
     directory: &Path,
 ) -> Result<Written> {
-    write_ablation(results, summary, &[], command, directory)
+    write_with(results, summary, &[], command, directory)
 }
 
-/// As [`write()`], with the [effects](ablation::Effects) of an ablation in the report.
+/// As [`write()`], with the effects of an ablation in the report, and `effects.json`.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] where the directory cannot be written.
 pub fn write_ablation(
+    results: &Results,
+    summary: &Summary,
+    findings: &ablation::Findings,
+    command: &str,
+    directory: &Path,
+) -> Result<Written> {
+    let written = write_with(results, summary, &findings.effects, command, directory)?;
+    write_atomically(&directory.join("effects.json"), findings.to_json()?.as_bytes())?;
+    Ok(written)
+}
+
+fn write_with(
     results: &Results,
     summary: &Summary,
     effects: &[ablation::Effects],

@@ -11,6 +11,7 @@ use hyperq::experiment::{Pair, Results, Summary};
 use super::ablate::{Ablate, Ablated, effects_table, p_value};
 use super::compare::{Compare, Format};
 use super::leaderboard::leaderboard;
+use super::numbers::Numbers;
 use super::transfer::TransferCommand;
 use super::{Failure, print};
 
@@ -149,9 +150,10 @@ impl Reproduce {
         print(&format!("\nanswers: {}\n", path.display()))
     }
 
-    /// The trials and seeds where the question's own are not taken.
-    fn numbers(&self) -> (Option<usize>, Option<usize>) {
-        if self.quick { (Some(25), Some(2)) } else { (None, None) }
+    /// What is not the question's own.
+    fn numbers(&self) -> Numbers {
+        let quick = |number| self.quick.then_some(number);
+        Numbers { trials: quick(25), seeds: quick(2), seed: None, jobs: self.jobs }
     }
 
     fn surfaces(&self) -> Vec<String> {
@@ -160,22 +162,18 @@ impl Reproduce {
 
     fn exploration(&self, directory: &Path) -> Result<String, Failure> {
         let config = configuration(Question::Exploration, directory)?;
-        let (trials, seeds) = self.numbers();
         let ablate = Ablate {
             config,
             surfaces: self.surfaces(),
-            trials,
-            seeds,
-            seed: None,
-            jobs: self.jobs,
+            numbers: self.numbers(),
             out: directory.to_owned(),
             format: Format::Table,
             quiet: self.quiet,
         };
-        let Ablated { results, summary, effects, command, .. } = ablate.execute()?;
+        let Ablated { results, summary, findings, command, .. } = ablate.execute()?;
         going_on(&results)?;
         let mut answer = block(&command);
-        for effects in &effects {
+        for effects in &findings.effects {
             answer.push_str(&block(&effects_table(effects)));
         }
         answer.push_str(&block(&leaderboard(&summary)));
@@ -184,15 +182,11 @@ impl Reproduce {
 
     fn comparison(&self, question: Question, directory: &Path) -> Result<String, Failure> {
         let config = configuration(question, directory)?;
-        let (trials, seeds) = self.numbers();
         let compare = Compare {
             surfaces: self.surfaces(),
             strategies: Vec::new(),
             config: Some(config),
-            trials,
-            seeds,
-            seed: None,
-            jobs: self.jobs,
+            numbers: self.numbers(),
             out: directory.to_owned(),
             resume: true,
             format: Format::Table,

@@ -32,9 +32,11 @@
 mod combination;
 mod effects;
 mod file;
+mod findings;
 
 pub use combination::{Combination, Combinations, Refused};
 pub use effects::{Cell, Effects, FactorEffect, Interaction, LevelEffect, Measure};
+pub use findings::Findings;
 
 use std::path::Path;
 use std::sync::Arc;
