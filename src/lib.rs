@@ -147,6 +147,7 @@ pub mod mdp;
 pub mod meta;
 pub mod nn;
 pub mod noise;
+mod normal;
 pub mod objectives;
 pub mod optimizer;
 pub mod persist;

@@ -1,10 +1,10 @@
 //! Expected improvement (Mockus 1975; Jones, Schonlau & Welch 1998), by its logarithm.
 
 use serde::{Deserialize, Serialize};
-use statrs::function::erf::erfc;
 
 use super::{Explore, Moment, argmax};
 use crate::mdp::ActionSet;
+use crate::normal;
 use crate::streams::Generator;
 use crate::value::Estimates;
 
@@ -53,8 +53,8 @@ impl Explore for ExpectedImprovement {
 /// Below -1, where both terms cancel, it is `ln phi(z) + ln(1 - |z| Phi(z) / phi(z))`; below -25, where those cancel
 /// too, `ln(phi(z) / z^2)` and the asymptotic series `1 - 3 / z^2 + 15 / z^4 - ...` of what is missing.
 pub(crate) fn log_expected_improvement(z: f64) -> f64 {
-    let log_density = -0.5 * z * z - 0.5 * std::f64::consts::TAU.ln();
-    let below = || 0.5 * erfc(-z / std::f64::consts::SQRT_2);
+    let log_density = normal::ln_density(z);
+    let below = || normal::cdf(z);
     if z > -1.0 {
         return (log_density.exp() + z * below()).ln();
     }

@@ -4,7 +4,6 @@ mod actor_critic;
 mod cma_es;
 mod continuous_q;
 mod grid;
-mod normal;
 mod random;
 mod rl;
 mod sobol;

@@ -1,8 +1,8 @@
 //! The range of normal variables: largest less smallest.
 
-use std::f64::consts::{PI, SQRT_2};
+use std::f64::consts::PI;
 
-use statrs::function::erf::erfc;
+use crate::normal;
 
 /// The largest quantile that is looked for; beyond it every probability is below 1e-100.
 const MOST: f64 = 40.0;
@@ -27,8 +27,8 @@ pub(super) fn survival(q: f64, count: usize) -> f64 {
     let sum: f64 = (0..=points)
         .map(|point| {
             let z = f64::from(point) * step - end;
-            let below = normal(z);
-            let outside = normal(z - q) / below;
+            let below = normal::cdf(z);
+            let outside = normal::cdf(z - q) / below;
             let density = (-0.5 * z * z).exp() / (2.0 * PI).sqrt();
             -density * (others * below.ln()).exp() * (others * (-outside).ln_1p()).exp_m1()
         })
@@ -46,13 +46,10 @@ pub(super) fn upper_quantile(alpha: f64, count: usize) -> f64 {
     0.5 * (low + high)
 }
 
-/// The distribution function of a standard normal variable.
-fn normal(z: f64) -> f64 {
-    0.5 * erfc(-z / SQRT_2)
-}
-
 #[cfg(test)]
 mod tests {
+    use statrs::function::erf::erfc;
+
     use super::*;
     use crate::experiment::statistics::tests::{close, tests_fixture};
 

@@ -1,8 +1,7 @@
 //! Whether paired differences lean to one side, and how much.
 
-use statrs::function::erf::erfc;
-
 use super::{ranks, tied};
+use crate::normal;
 
 /// The two-sided p-value of the signed-rank test for paired differences (Wilcoxon 1945): whether they are
 /// symmetric around 0. Zeros are left out. Up to 50 differences without equal sizes the distribution is exact, else
@@ -37,7 +36,7 @@ pub fn wilcoxon(differences: &[f64]) -> Option<f64> {
         return Some(1.0);
     }
     let z = (statistic - total / 2.0) / variance.sqrt();
-    Some(erfc(-z / std::f64::consts::SQRT_2).min(1.0))
+    Some((2.0 * normal::cdf(z)).min(1.0))
 }
 
 /// The matched-pairs rank-biserial correlation, the effect size of the [signed-rank test](wilcoxon()): the share of the

@@ -4,7 +4,7 @@
 //! Hamano, Saito, Nomura & Shirakawa 2022, "CMA-ES with margin: lower-bounding marginal probability for
 //! mixed-integer black-box optimization", section 4.
 
-use super::super::normal;
+use crate::normal;
 use crate::space::Domain;
 
 /// Where a discrete coordinate's distribution stands after the correction.

@@ -136,8 +136,8 @@ fn a_discrete_coordinate_never_loses_the_values_beside_its_own() {
             let Corrected { mean: corrected, stretch } =
                 margin::correct(&domain, Corrected { mean, stretch: 1.0 }, deviation, alpha);
             let (low, high) = domain.cell(domain.from_unit(mean)).unwrap();
-            let below = super::super::normal::cdf((low - corrected) / (stretch * deviation));
-            let above = super::super::normal::cdf((corrected - high) / (stretch * deviation));
+            let below = crate::normal::cdf((low - corrected) / (stretch * deviation));
+            let above = crate::normal::cdf((corrected - high) / (stretch * deviation));
             let least = alpha / 2.0 - 1e-9;
             let inner = low > 0.0 && high < 1.0;
             assert!(low == 0.0 || below >= least, "{mean} {deviation}: {below}");

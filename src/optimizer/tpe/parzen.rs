@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rand::RngExt;
 
-use super::super::normal;
 use super::Tpe;
+use crate::normal;
 use crate::space::{Domain, Value};
 use crate::streams::Generator;
 

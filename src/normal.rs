@@ -5,22 +5,22 @@ use std::f64::consts::{LN_2, PI, SQRT_2};
 use statrs::function::erf::{erf, erfc, erfc_inv};
 
 /// `P(Z <= z)`.
-pub(super) fn cdf(z: f64) -> f64 {
+pub(crate) fn cdf(z: f64) -> f64 {
     0.5 * erfc(-z / SQRT_2)
 }
 
 /// The `z` with `P(Z <= z) = p`.
-pub(super) fn quantile(p: f64) -> f64 {
+pub(crate) fn quantile(p: f64) -> f64 {
     -SQRT_2 * erfc_inv(2.0 * p)
 }
 
 /// `ln` of the density at `z`.
-pub(super) fn ln_density(z: f64) -> f64 {
+pub(crate) fn ln_density(z: f64) -> f64 {
     -0.5 * z * z - 0.5 * (2.0 * PI).ln()
 }
 
 /// `ln P(a <= Z <= b)` for `a < b`.
-pub(super) fn ln_mass(a: f64, b: f64) -> f64 {
+pub(crate) fn ln_mass(a: f64, b: f64) -> f64 {
     // The tails are equal, and only the right one is far from 1.
     let (a, b) = if b <= 0.0 { (-b, -a) } else { (a, b) };
     let middle = 0.5 * (a + b);
