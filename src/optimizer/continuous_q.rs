@@ -76,6 +76,7 @@ impl ContinuousQ {
         }
         self.candidates.check()?;
         let draws = matches!(self.exploration, Exploration::Thompson(_));
+        let improves = matches!(self.exploration, Exploration::ExpectedImprovement(_));
         Ok(ContinuousQSearch {
             policy: self.exploration.build(self.value.name(), self.value.supplies())?,
             value: self.value.build(&problem.space, draws, streams)?,
@@ -84,6 +85,7 @@ impl ContinuousQ {
             design: self.design.of(problem),
             optimum: problem.optimum,
             grid: problem.grid.clone(),
+            improves,
             selection: None,
         })
     }
@@ -98,6 +100,8 @@ pub struct ContinuousQSearch {
     design: usize,
     optimum: Option<Score>,
     grid: Option<Arc<Grid>>,
+    /// Whether the policy reads the incumbent's value, which costs estimates of all trials.
+    improves: bool,
     selection: Option<Selection>,
 }
 
@@ -111,7 +115,8 @@ impl ContinuousQSearch {
         }
     }
 
-    /// Learns from all trials there are. Returns the highest value that is expected of a finished one.
+    /// Learns from all trials there are. Returns the highest value that is expected of a finished one, where the policy
+    /// reads it.
     fn fit(&mut self, cx: &Context<'_>) -> Option<f32> {
         let trials = cx.history.trials();
         let scores: Vec<f64> =
@@ -128,6 +133,9 @@ impl ContinuousQSearch {
         let mut rng = cx.streams.at("value", cx.id.0);
         let pending = cx.pending.len();
         self.value.fit(Examples { inputs: &inputs, rewards: &rewards, pending }, &mut rng);
+        if !self.improves {
+            return None;
+        }
         let mut finished = Estimates::default();
         self.value.estimate(&inputs[..trials.len() * width], trials.len(), &mut finished);
         finished.mean.into_iter().reduce(f32::max)
