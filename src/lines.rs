@@ -21,7 +21,11 @@ impl Lines {
     ///
     /// [`Error::Io`] where it cannot be read.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let text = std::fs::read(path).map_err(Error::io(path))?;
+        Ok(Self::of(path, std::fs::read(path).map_err(Error::io(path))?))
+    }
+
+    /// The lines of a text that stands in a file of this name.
+    pub(crate) fn of(path: &Path, text: Vec<u8>) -> Self {
         // The number of fields is checked by the callers, with the file and the line in the message.
         let records = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -29,7 +33,7 @@ impl Lines {
             .trim(csv::Trim::All)
             .from_reader(std::io::Cursor::new(text.clone()))
             .into_records();
-        Ok(Self { path: path.to_owned(), text, records, counted: 0, line: 1 })
+        Self { path: path.to_owned(), text, records, counted: 0, line: 1 }
     }
 
     /// The line of the record that the reader found at a position. The position itself is where the

@@ -11,7 +11,7 @@ use hyperq::storage::Journal;
 use hyperq::strategy::{Kind, Registered, Strategy, registry};
 use hyperq::streams::Streams;
 use hyperq::study::Study;
-use hyperq::surface::{builtin_names, open};
+use hyperq::surface::{open, representative_names};
 use hyperq::trial::{Direction, TrialId};
 use rayon::prelude::*;
 
@@ -525,7 +525,7 @@ fn learned_strategies_beat_random_search() {
 
 #[test]
 fn every_built_in_surface_keeps_what_it_says_of_itself() {
-    builtin_names().par_iter().for_each(|name| {
+    representative_names().par_iter().for_each(|name| {
         let surface = &open(name).unwrap()[0];
         let spec = surface.spec();
         let sign = if spec.direction == Direction::Minimize { 1.0 } else { -1.0 };

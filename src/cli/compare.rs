@@ -19,11 +19,12 @@ use super::{Failure, print};
 
 /// Compare strategies on surfaces and write a report
 ///
-/// Without arguments: one strategy of each kind on every built-in surface, in under three minutes. With
-/// surfaces but no strategies: every registered strategy on them.
+/// Without arguments: one strategy of each kind on the test functions, on models that are trained on the spot, and on two
+/// measured surfaces a learner, in some minutes. With surfaces but no strategies: every registered strategy on them.
 #[derive(Args)]
 pub struct Compare {
-    /// A built-in surface, a directory of tables, or one table of it as DIR#TASK; repeatable
+    /// A built-in surface (`hyperq surfaces` lists them; `builtin:svm` is all of a learner), a directory of tables, or one
+    /// table of it as DIR#TASK; repeatable
     #[arg(long = "surface", value_name = "NAME|DIR|DIR#TASK")]
     pub(super) surfaces: Vec<String>,
     /// A registered strategy or one that the configuration file defines; repeatable
@@ -163,7 +164,7 @@ impl Compare {
 
 /// The surfaces of these names, each once; without names all built-in ones.
 pub(super) fn opened(names: &[String]) -> Result<Vec<Arc<dyn Surface>>, Failure> {
-    let builtin = if names.is_empty() { surface::builtin_names() } else { Vec::new() };
+    let builtin = if names.is_empty() { surface::representative_names() } else { Vec::new() };
     let mut surfaces = Vec::new();
     for name in distinct(if names.is_empty() { &builtin } else { names }) {
         surfaces.extend(surface::open(name).map_err(Failure::usage)?);

@@ -18,9 +18,10 @@ use super::{Failure, print};
 /// bytes.
 #[derive(Args)]
 pub struct Train {
-    /// A directory of tables of one search space
-    #[arg(long, value_name = "DIR")]
-    corpus: PathBuf,
+    /// A directory of tables of one search space, or `builtin:svm`, `builtin:random-forest`, `builtin:gradient-boosting`,
+    /// `builtin:mlp`
+    #[arg(long, value_name = "CORPUS")]
+    corpus: String,
     /// An agent (`hyperq agents` lists them) or one that the configuration file defines
     #[arg(long, value_name = "NAME", default_value = "prior-control")]
     agent: String,
@@ -55,7 +56,7 @@ impl Train {
         if let Some(steps) = self.steps {
             agent = agent.with_steps(steps).map_err(Failure::usage)?;
         }
-        let corpus = Corpus::read(&self.corpus).map_err(Failure::usage)?;
+        let corpus = Corpus::open(&self.corpus).map_err(Failure::usage)?;
         let mut training = Training::resume(&self.agent, &agent, &corpus, self.seed, &self.out)
             .map_err(Failure::usage)?;
         let cancel = cancelled_by_interrupt()?;

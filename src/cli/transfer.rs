@@ -23,9 +23,10 @@ use super::{Failure, print};
 /// task alone, are always there.
 #[derive(Args)]
 pub struct TransferCommand {
-    /// A directory of tables of one search space
-    #[arg(long, value_name = "DIR")]
-    pub(super) corpus: PathBuf,
+    /// A directory of tables of one search space, or `builtin:svm`, `builtin:random-forest`, `builtin:gradient-boosting`,
+    /// `builtin:mlp`
+    #[arg(long, value_name = "CORPUS")]
+    pub(super) corpus: String,
     /// Hold the tasks out in so many parts [default: 5]
     #[arg(long, value_name = "N", conflicts_with_all = ["leave_one_out", "test"])]
     pub(super) folds: Option<usize>,
@@ -33,8 +34,8 @@ pub struct TransferCommand {
     #[arg(long, conflicts_with = "test")]
     pub(super) leave_one_out: bool,
     /// Train on the whole corpus and tune the tasks of another one of the same space
-    #[arg(long, value_name = "DIR")]
-    pub(super) test: Option<PathBuf>,
+    #[arg(long, value_name = "CORPUS")]
+    pub(super) test: Option<String>,
     /// An agent (`hyperq agents` lists them) or one that the configuration file defines; repeatable
     #[arg(long = "agent", value_name = "NAME")]
     pub(super) agents: Vec<String>,
@@ -129,9 +130,9 @@ impl TransferCommand {
     }
 
     fn transfer(&self) -> Result<Transfer, Failure> {
-        let corpus = Corpus::read(&self.corpus).map_err(Failure::usage)?;
+        let corpus = Corpus::open(&self.corpus).map_err(Failure::usage)?;
         let split = match (&self.test, self.leave_one_out) {
-            (Some(test), _) => Split::Test(Corpus::read(test).map_err(Failure::usage)?),
+            (Some(test), _) => Split::Test(Corpus::open(test).map_err(Failure::usage)?),
             (None, true) => Split::LeaveOneOut,
             (None, false) => Split::Folds(self.folds.unwrap_or(5)),
         };
@@ -185,9 +186,9 @@ impl TransferCommand {
 
     pub(super) fn command(&self) -> String {
         let mut command = CommandLine::new("transfer");
-        command.option("corpus", self.corpus.display());
+        command.option("corpus", &self.corpus);
         if let Some(test) = &self.test {
-            command.option("test", test.display());
+            command.option("test", test);
         } else if !self.leave_one_out {
             command.option("folds", self.folds.unwrap_or(5));
         }

@@ -84,6 +84,9 @@ pub struct Confidence {
 pub struct SurfaceSummary {
     /// Its name.
     pub name: String,
+    /// One line on what it is; of a table it says what configurations have that it lacks.
+    #[serde(default)]
+    pub description: String,
     /// The number of parameters.
     pub dimension: usize,
     /// Whether its value is minimized or maximized.
@@ -369,6 +372,7 @@ impl Summary {
                 .map(|surface| {
                     let spec = surface.spec();
                     SurfaceSummary {
+                        description: spec.description.clone(),
                         name: spec.name.clone(),
                         dimension: spec.space.len(),
                         direction: spec.direction,

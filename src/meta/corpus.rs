@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::space::{Configuration, Grid, SearchSpace};
-use crate::surface::{Surface, Table};
+use crate::surface::{Surface, Table, open_tables};
 use crate::trial::Direction;
 
 /// A data set that was tuned before.
@@ -13,7 +13,8 @@ use crate::trial::Direction;
 pub struct Task {
     /// The table, named `<directory>/<task>`.
     pub surface: Arc<Table>,
-    /// The score of each row of the corpus's grid (higher is better); NaN where the table lacks it.
+    /// The score of each row of the corpus's grid (higher is better); NaN where the table lacks it or the evaluation
+    /// failed.
     pub scores: Vec<f64>,
 }
 
@@ -74,6 +75,22 @@ impl Corpus {
         Self::new(Table::read_all(directory)?)
     }
 
+    /// Opens a corpus: a directory of tables, or `builtin:LEARNER`, the tables of a learner that the crate carries
+    /// ([`measured`](crate::surface::measured)), `builtin:svm` for example. Both take the options of tables: `builtin:mlp+objective=log_loss`.
+    ///
+    /// ```
+    /// let corpus = hyperq::meta::Corpus::open("builtin:svm")?;
+    /// assert!(corpus.tasks().len() >= 36);
+    /// # Ok::<(), hyperq::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`surface::open`](crate::surface::open).
+    pub fn open(name: &str) -> Result<Self> {
+        Self::new(open_tables(name)?)
+    }
+
     /// A corpus of tables of one space.
     ///
     /// # Errors
@@ -113,6 +130,9 @@ impl Corpus {
                 }
                 let mut scores = vec![f64::NAN; union.len()];
                 for (row, &value) in table.grid().configurations().iter().zip(table.values()) {
+                    if value.is_nan() {
+                        continue;
+                    }
                     let place = union.position(row).expect("the union has every row");
                     scores[place] = spec.direction.score(value)?.get();
                 }

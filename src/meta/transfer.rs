@@ -20,9 +20,10 @@ use crate::surface::Surface;
 /// Which tasks are held out.
 #[derive(Debug, Clone)]
 pub enum Split {
-    /// The tasks in random order in so many parts; each part is tuned with what was learned on the others.
+    /// The tasks in random order in so many parts; each part is tuned with what was learned on the others. Tasks of one
+    /// [group](crate::surface::Table::group) are in one part.
     Folds(usize),
-    /// Each task is tuned with what was learned on all others.
+    /// Each task, or group of tasks, is tuned with what was learned on all others.
     LeaveOneOut,
     /// All tasks are learned from; those of another corpus of the same space are tuned.
     Test(Corpus),
@@ -236,12 +237,13 @@ impl Transfer {
             let rule = format!("in 2..={count}, the number of tasks");
             return Err(Error::setting("transfer", "folds", rule, folds));
         }
-        let mut order: Vec<usize> = (0..count).collect();
-        order.shuffle(&mut Streams::new(self.seed).at("folds", 0));
-        Ok((0..folds)
-            .map(|fold| {
-                let mut held_out = order[fold * count / folds..(fold + 1) * count / folds].to_vec();
-                held_out.sort_unstable();
+        let folds = match self.split {
+            Split::LeaveOneOut => self.groups(),
+            _ => self.folds(folds),
+        };
+        Ok(folds
+            .into_iter()
+            .map(|held_out| {
                 let training: Vec<usize> =
                     (0..count).filter(|task| !held_out.contains(task)).collect();
                 Part {
@@ -251,8 +253,83 @@ impl Transfer {
             })
             .collect())
     }
+
+    /// The tasks of each group, in the order of their first ones.
+    fn groups(&self) -> Vec<Vec<usize>> {
+        let tasks = self.corpus.tasks();
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for (place, task) in tasks.iter().enumerate() {
+            let group = task.surface.group();
+            match groups.iter_mut().find(|known| tasks[known[0]].surface.group() == group) {
+                Some(known) => known.push(place),
+                None => groups.push(vec![place]),
+            }
+        }
+        groups
+    }
+
+    /// The tasks in random order in so many parts, each with its tasks ascending; those of one group stay together.
+    fn folds(&self, folds: usize) -> Vec<Vec<usize>> {
+        let count = self.corpus.tasks().len();
+        let mut order: Vec<usize> = (0..count).collect();
+        order.shuffle(&mut Streams::new(self.seed).at("folds", 0));
+        let groups = self.groups();
+        let first = |task: usize| groups.iter().find(|group| group.contains(&task)).map(|g| g[0]);
+        // A group comes where its first task does.
+        let order: Vec<usize> = order
+            .into_iter()
+            .filter(|&task| first(task) == Some(task))
+            .flat_map(|task| groups.iter().find(|group| group[0] == task).into_iter().flatten())
+            .copied()
+            .collect();
+        let mut parts: Vec<Vec<usize>> = vec![Vec::new(); folds];
+        for (place, task) in order.into_iter().enumerate() {
+            let own =
+                (0..folds).find(|fold| place < (fold + 1) * count / folds).unwrap_or_default();
+            let with =
+                parts.iter().position(|part| part.iter().any(|&other| first(other) == first(task)));
+            parts[with.unwrap_or(own)].push(task);
+        }
+        parts.retain(|part| !part.is_empty());
+        parts.iter_mut().for_each(|part| part.sort_unstable());
+        parts
+    }
 }
 
 fn surfaces(corpus: &Corpus, tasks: impl Iterator<Item = usize>) -> Vec<Arc<dyn Surface>> {
     tasks.map(|task| Arc::clone(&corpus.tasks()[task].surface) as Arc<dyn Surface>).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_hold_every_task_once_and_near_duplicates_together() {
+        let corpus = Corpus::open("builtin:svm").unwrap();
+        let count = corpus.tasks().len();
+        let place = |data_set: &str| {
+            corpus.tasks().iter().position(|task| task.name() == format!("svm/{data_set}")).unwrap()
+        };
+        let (australian, crx) = (place("australian"), place("crx"));
+        for seed in 0..20 {
+            let transfer = Transfer {
+                corpus: corpus.clone(),
+                split: Split::Folds(5),
+                contenders: Vec::new(),
+                trials: 1,
+                seeds: 1,
+                seed,
+                jobs: 1,
+            };
+            let folds = transfer.folds(5);
+            assert_eq!(folds.len(), 5);
+            assert!(folds.iter().all(|fold| fold.len().abs_diff(count / 5) <= 2), "{folds:?}");
+            let mut all = folds.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..count).collect::<Vec<_>>());
+            let of = |task: usize| folds.iter().position(|fold| fold.contains(&task));
+            assert_eq!(of(australian), of(crx));
+        }
+    }
 }

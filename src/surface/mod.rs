@@ -1,7 +1,9 @@
 //! Surfaces: what is being tuned, as a function from configurations to values.
 
+mod extra_trees;
 #[cfg(feature = "live")]
 pub mod live;
+pub mod measured;
 mod noise;
 mod registry;
 mod shift;
@@ -9,9 +11,11 @@ pub mod synthetic;
 mod table;
 
 pub use noise::Noise;
-pub use registry::{builtin_names, open};
+pub use registry::{builtin_names, open, representative_names};
 pub use shift::Shift;
-pub use table::Table;
+pub use table::{OffGrid, Table};
+
+pub(crate) use registry::open_tables;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::extra_trees::ExtraTrees;
 use super::{Range, Spec, Surface};
 use crate::error::{Error, Result};
 use crate::lines::Lines;
@@ -21,9 +22,8 @@ use crate::trial::Direction;
 /// tasks/<task>.csv     one row a configuration: the parameters (empty where inactive), then the value
 /// ```
 ///
-/// A configuration that the table lacks has the value of the nearest one with the same active
-/// parameters ([`Grid::nearest`]); where there is none, the evaluation fails. Optimum and range are
-/// the table's best and worst values.
+/// Optimum and range are the table's best and worst values. A configuration that the table lacks has the
+/// value that [`OffGrid`] says.
 ///
 /// ```
 /// use hyperq::surface::{Surface, Table};
@@ -43,11 +43,143 @@ use crate::trial::Direction;
 pub struct Table {
     spec: Spec,
     grid: Arc<Grid>,
-    /// The values in the order of the grid.
+    /// The values in the order of the grid; NaN where the evaluation failed.
     values: Vec<f64>,
+    /// `None` where the nearest configuration's value is taken.
+    surrogate: Option<ExtraTrees>,
+    group: String,
+}
+
+/// The value of a configuration that a table lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OffGrid {
+    /// That of the nearest configuration with the same active parameters ([`Grid::nearest`]); where there
+    /// is none, the evaluation fails.
+    #[default]
+    Nearest,
+    /// What extremely randomized trees (Geurts, Ernst & Wehenkel 2006) expect that were fitted to the
+    /// table: 100 trees, grown until each row has a leaf of its own. They go through every value of the
+    /// table and are a mean of its values elsewhere, so that optimum and range stay what they are.
+    /// [`Table::rank_correlation`] says how far they can be relied on. Where the nearest configuration's
+    /// evaluation failed, this one does.
+    Surrogate,
+}
+
+impl OffGrid {
+    /// The name in `+off-grid=...`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::Surrogate => "surrogate",
+        }
+    }
+}
+
+/// What a table is made of.
+pub(super) struct Parts {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) objective: String,
+    pub(super) direction: Direction,
+    pub(super) grid: Arc<Grid>,
+    /// In the order of the grid; NaN where the evaluation failed.
+    pub(super) values: Vec<f64>,
+    pub(super) meta_features: Vec<f64>,
+    /// See [`Table::group`].
+    pub(super) group: String,
 }
 
 impl Table {
+    pub(super) fn assemble(parts: Parts) -> Self {
+        let Parts { name, description, objective, direction, grid, values, meta_features, group } =
+            parts;
+        let finite = || values.iter().copied().filter(|value| !value.is_nan());
+        let range = finite().fold(None, |range: Option<(f64, f64)>, value| {
+            let (least, most) = range.unwrap_or((value, value));
+            Some((least.min(value), most.max(value)))
+        });
+        let range = range.map(|(least, most)| match direction {
+            Direction::Minimize => Range { best: least, worst: most },
+            Direction::Maximize => Range { best: most, worst: least },
+        });
+        let spec = Spec {
+            name,
+            description,
+            space: grid.space().clone(),
+            direction,
+            objective,
+            optimum: range.map(|range| range.best),
+            range,
+            grid: Some(Arc::clone(&grid)),
+            meta_features,
+        };
+        Self { spec, grid, values, surrogate: None, group }
+    }
+
+    /// Says what configurations have that the table lacks. The description says it from then on; the name does
+    /// where it is not what a directory's tables do by themselves.
+    #[must_use]
+    pub fn with_off_grid(mut self, off_grid: OffGrid) -> Self {
+        self.surrogate = match off_grid {
+            OffGrid::Nearest => None,
+            OffGrid::Surrogate => self.fit(|_| true),
+        };
+        self.spec.description.push_str(match off_grid {
+            OffGrid::Nearest => "; off the grid: the nearest configuration",
+            OffGrid::Surrogate => "; off the grid: a surrogate of extremely randomized trees",
+        });
+        self
+    }
+
+    /// Adds to the name.
+    #[must_use]
+    pub(super) fn renamed(mut self, suffix: &str) -> Self {
+        self.spec.name.push_str(suffix);
+        self
+    }
+
+    /// The rank correlation (Spearman) between the table's values and what a surrogate expects that was fitted without
+    /// them, over the configurations in so many parts: every `folds`-th one of a random order of fixed seed is left out
+    /// at a time. `None` where all values are equal or there are fewer configurations than parts.
+    pub fn rank_correlation(&self, folds: usize) -> Option<f64> {
+        use rand::seq::SliceRandom;
+        let mut order: Vec<usize> =
+            (0..self.values.len()).filter(|&row| !self.values[row].is_nan()).collect();
+        if folds < 2 || order.len() < folds {
+            return None;
+        }
+        order.shuffle(&mut crate::streams::Streams::new(0).at("surrogate-folds", 0));
+        let width = self.spec.space.features();
+        let mut expected = vec![0.0; self.values.len()];
+        let mut fold_of = vec![0; self.values.len()];
+        for (place, &row) in order.iter().enumerate() {
+            fold_of[row] = place % folds;
+        }
+        for fold in 0..folds {
+            let trees = self.fit(|row| fold_of[row] != fold)?;
+            for &row in order.iter().filter(|&&row| fold_of[row] == fold) {
+                expected[row] =
+                    trees.predict(&self.grid.encoding()[row * width..(row + 1) * width]);
+            }
+        }
+        let (found, known): (Vec<f64>, Vec<f64>) =
+            order.iter().map(|&row| (expected[row], self.values[row])).unzip();
+        crate::experiment::statistics::spearman(&found, &known)
+    }
+
+    /// A surrogate of those rows whose evaluation did not fail; `None` where there are none.
+    fn fit(&self, kept: impl Fn(usize) -> bool) -> Option<ExtraTrees> {
+        let width = self.spec.space.features();
+        let (mut features, mut values) = (Vec::new(), Vec::new());
+        for (row, &value) in self.values.iter().enumerate() {
+            if !value.is_nan() && kept(row) {
+                features.extend_from_slice(&self.grid.encoding()[row * width..(row + 1) * width]);
+                values.push(value);
+            }
+        }
+        (!values.is_empty()).then(|| ExtraTrees::fit(&features, width, &values))
+    }
+
     /// Reads every task of a directory, sorted by name. Tasks with the same configurations share one
     /// grid.
     ///
@@ -79,12 +211,18 @@ impl Table {
         directory.table(task, &mut Vec::new())
     }
 
+    /// What is held out together when transfer is measured: the tables of data sets that are nearly the same share a
+    /// group. A directory's table has one of its own, the name of its task.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
     /// The configurations, in the order of the file or of the task that it shares its grid with.
     pub fn grid(&self) -> &Arc<Grid> {
         &self.grid
     }
 
-    /// The values in the order of the grid, in the objective's own unit.
+    /// The values in the order of the grid, in the objective's own unit; NaN where the evaluation failed.
     pub fn values(&self) -> &[f64] {
         &self.values
     }
@@ -108,7 +246,22 @@ impl Surface for Table {
                 self.spec.name
             ))
         })?;
-        Ok(self.values[row])
+        let value = self.values[row];
+        if value.is_nan() {
+            return Err(Error::Evaluation(format!(
+                "`{}`: the evaluation of {} failed when the table was made",
+                self.spec.name,
+                self.grid.get(row)
+            )));
+        }
+        match &self.surrogate {
+            Some(trees) if self.grid.get(row) != configuration => {
+                let mut features = vec![0.0; self.spec.space.features()];
+                self.spec.space.encode(configuration, &mut features);
+                Ok(trees.predict(&features))
+            }
+            _ => Ok(value),
+        }
     }
 }
 
@@ -155,26 +308,17 @@ impl Directory {
                 (grid, values)
             }
         };
-        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let direction = self.document.objective.direction;
-        let range = match direction {
-            Direction::Minimize => Range { best: least, worst: most },
-            Direction::Maximize => Range { best: most, worst: least },
-        };
         let meta_features = self.meta_features.as_ref().and_then(|known| known.get(task));
-        let spec = Spec {
+        Ok(Table::assemble(Parts {
             name: format!("{}/{task}", self.name),
             description: format!("table `{}`, task `{task}`", self.document.name),
-            space: space.clone(),
-            direction,
             objective: self.document.objective.name.clone(),
-            optimum: Some(range.best),
-            range: Some(range),
-            grid: Some(Arc::clone(&grid)),
+            direction: self.document.objective.direction,
+            grid,
+            values,
             meta_features: meta_features.cloned().unwrap_or_default(),
-        };
-        Ok(Table { spec, grid, values })
+            group: task.to_owned(),
+        }))
     }
 }
 
@@ -258,7 +402,7 @@ fn read_rows(
     Ok(rows)
 }
 
-fn read_configuration(space: &SearchSpace, fields: &[String]) -> Result<Configuration> {
+pub(super) fn read_configuration(space: &SearchSpace, fields: &[String]) -> Result<Configuration> {
     let values = space
         .parameters()
         .iter()
@@ -315,13 +459,13 @@ fn read_meta_features(path: &Path, tasks: &[String]) -> Result<HashMap<String, V
     }
 }
 
-fn read_number(path: &Path, line: u64, name: &str, text: &str) -> Result<f64> {
+pub(super) fn read_number(path: &Path, line: u64, name: &str, text: &str) -> Result<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| {
         Error::file(path, line, format!("`{name}` must be a finite number"), format!("`{text}`"))
     })
 }
 
-fn check_count(path: &Path, line: u64, needed: usize, found: usize) -> Result<()> {
+pub(super) fn check_count(path: &Path, line: u64, needed: usize, found: usize) -> Result<()> {
     if needed == found {
         Ok(())
     } else {
@@ -329,7 +473,7 @@ fn check_count(path: &Path, line: u64, needed: usize, found: usize) -> Result<()
     }
 }
 
-fn quote<T: AsRef<str>>(fields: impl IntoIterator<Item = T>) -> String {
+pub(super) fn quote<T: AsRef<str>>(fields: impl IntoIterator<Item = T>) -> String {
     let fields: Vec<String> =
         fields.into_iter().map(|field| format!("`{}`", field.as_ref())).collect();
     fields.join(", ")

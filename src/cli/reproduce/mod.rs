@@ -1,7 +1,5 @@
 //! `hyperq reproduce`.
 
-mod family;
-
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -27,8 +25,7 @@ pub struct Reproduce {
     /// A part of the surfaces, trials and seeds: enough to see how it works, too little to believe the answers
     #[arg(long)]
     quick: bool,
-    /// A directory with directories of tables of one space each, such as svm and nn; without, a made-up family of tasks
-    /// stands for them in the questions of transfer
+    /// A directory with published tables, svm and nn below it; the question of transfer is then asked of them too
     #[arg(long, value_name = "DIR", env = "HYPERQ_DATA")]
     data: Option<PathBuf>,
     /// Runs at the same time; results do not depend on it [default: one a core]
@@ -203,22 +200,28 @@ impl Reproduce {
     }
 
     fn transfer(&self, directory: &Path) -> Result<String, Failure> {
-        let mut corpora: Vec<(PathBuf, usize)> = Vec::new();
+        // The learners' own tables, and a directory for the results of each corpus.
+        let learners: &[&str] = match self.quick {
+            true => &["svm"],
+            false => &["svm", "random-forest", "gradient-boosting", "mlp"],
+        };
+        let mut corpora: Vec<(String, String, usize)> = learners
+            .iter()
+            .map(|learner| (format!("builtin:{learner}"), (*learner).to_owned(), 60))
+            .collect();
         if let Some(data) = &self.data {
+            let own = corpora.len();
             for (name, trials) in [("svm", 60), ("nn", 100)] {
                 let corpus = data.join(name);
                 if corpus.join("space.json").is_file() {
-                    corpora.push((corpus, trials));
+                    let corpus = corpus.to_string_lossy().into_owned();
+                    corpora.push((corpus, format!("published-{name}"), trials));
                 }
             }
-            if corpora.is_empty() {
+            if corpora.len() == own {
                 let message = "has neither `svm` nor `nn` with a space.json below it";
                 return Err(Failure::Usage(format!("--data: {} {message}", data.display())));
             }
-        } else {
-            let made = directory.join("bowls");
-            family::write(&made)?;
-            corpora.push((made, 60));
         }
         // Hyp-RL's network trains for minutes.
         let agents: &[&str] = match self.quick {
@@ -226,8 +229,7 @@ impl Reproduce {
             false => &["prior-ucb", "average-rank", "hyp-rl"],
         };
         let mut answer = String::new();
-        for (corpus, trials) in corpora {
-            let name = corpus.file_name().unwrap_or_default().to_owned();
+        for (corpus, name, trials) in corpora {
             let command = TransferCommand {
                 corpus,
                 folds: Some(5),
@@ -337,7 +339,6 @@ mod tests {
     use super::*;
     use hyperq::experiment::ablation::Ablation;
     use hyperq::experiment::config::Config;
-    use hyperq::meta::Corpus;
 
     #[test]
     fn every_question_has_a_file_that_can_be_run() {
@@ -363,14 +364,5 @@ mod tests {
             // The quick surfaces are among those of the whole.
             assert!(QUICK.iter().all(|quick| config.surfaces.iter().any(|name| name == quick)));
         }
-    }
-
-    #[test]
-    fn the_family_of_tasks_is_a_corpus() {
-        let directory = tempfile::tempdir().unwrap();
-        family::write(directory.path()).unwrap_or_else(|_| panic!("the family is written"));
-        let corpus = Corpus::read(directory.path()).unwrap();
-        assert_eq!((corpus.tasks().len(), corpus.grid().len()), (30, 343));
-        assert_eq!(corpus.meta_features(), 3);
     }
 }

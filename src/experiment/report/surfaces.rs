@@ -87,7 +87,8 @@ fn caption(surface: &SurfaceSummary, value: &str) -> String {
         |optimum| format!("optimum {}", short(optimum)),
     );
     format!(
-        "{value} · {} {goal} · {} · {optimum}",
+        "{} · {value} · {} {goal} · {} · {optimum}",
+        surface.description,
         surface.objective,
         crate::report::counted(surface.dimension, "parameter", "parameters"),
     )

@@ -164,6 +164,30 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
+/// The rank correlation of paired values (Spearman 1904): Pearson's correlation of their [`ranks`], in `[-1, 1]`. `None`
+/// where there are fewer than two pairs or one side is constant.
+///
+/// ```
+/// use hyperq::experiment::statistics::spearman;
+/// assert_eq!(spearman(&[1.0, 2.0, 3.0], &[1.0, 8.0, 27.0]), Some(1.0));
+/// assert_eq!(spearman(&[1.0, 2.0], &[3.0, 3.0]), None);
+/// ```
+///
+/// # Panics
+///
+/// If there are not as many values on both sides.
+pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+    assert_eq!(a.len(), b.len(), "values come in pairs");
+    let middle = (a.len() as f64 + 1.0) / 2.0;
+    let centred = |values: &[f64]| -> Vec<f64> {
+        ranks(values).into_iter().map(|rank| rank - middle).collect()
+    };
+    let (a, b) = (centred(a), centred(b));
+    let product = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    let scale = (product(&a, &a) * product(&b, &b)).sqrt();
+    (scale > 0.0).then(|| product(&a, &b) / scale)
+}
+
 /// The sum of `t^3 - t` over the groups of `t` equal ranks, which corrections for ties are made of.
 fn tied(mut ranks: Vec<f64>) -> f64 {
     ranks.sort_unstable_by(f64::total_cmp);
