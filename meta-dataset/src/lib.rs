@@ -2,9 +2,17 @@
 //! their hyperparameters did. hyperq's measured surfaces replay the result.
 #![deny(missing_docs)]
 
+pub mod build;
 pub mod data;
 pub mod error;
 pub mod learner;
+pub mod partial;
+pub mod registry;
+pub mod score;
+pub mod source;
+pub mod svm;
+pub mod tables;
 pub mod trees;
+pub mod verify;
 
 pub use error::{Error, Result};
