@@ -6,6 +6,7 @@ pub mod build;
 pub mod data;
 pub mod error;
 pub mod learner;
+pub mod mlp;
 pub mod partial;
 pub mod registry;
 pub mod score;

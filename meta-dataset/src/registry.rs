@@ -2,10 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::learner::Learner;
+use crate::mlp::Mlp;
 use crate::svm::Svm;
 use crate::trees::{GradientBoosting, RandomForest};
 
-static LEARNERS: [&dyn Learner; 3] = [&Svm, &RandomForest, &GradientBoosting];
+static LEARNERS: [&dyn Learner; 4] = [&Svm, &RandomForest, &GradientBoosting, &Mlp];
 
 /// The learners of these names, all of them where there are none, in the order in which they are built.
 ///
