@@ -4,14 +4,18 @@
 pub mod live;
 mod noise;
 mod registry;
+mod sample;
 mod shift;
 pub mod synthetic;
 mod table;
+pub mod yahpo;
 
 pub use noise::Noise;
 pub use registry::{builtin_names, open};
 pub use shift::Shift;
 pub use table::Table;
+
+use sample::sample_range;
 
 use std::sync::Arc;
 

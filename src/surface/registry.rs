@@ -3,8 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Noise, Shift, Surface, Table, synthetic};
+use super::{Noise, Shift, Surface, Table, synthetic, yahpo};
 use crate::error::{Error, Result};
+
+/// What any surface may be decorated with.
+const DECORATORS: [&str; 2] = ["noise", "shift"];
+
+/// How names of surrogates of YAHPO Gym begin.
+const YAHPO: &str = "yahpo:";
 
 /// The built-in surfaces, each function in its usual dimension.
 ///
@@ -30,6 +36,8 @@ fn builtin(name: &str) -> Option<Result<Arc<dyn Surface>>> {
 /// - a built-in surface: `branin`, or a function in a dimension of your choice, `ackley-12`;
 /// - `DIR`: every task of a directory of tables (see [`Table`]), sorted by name;
 /// - `DIR#TASK`: one of them;
+/// - `yahpo:DIR/SCENARIO` or `yahpo:DIR/SCENARIO#INSTANCE`, perhaps with options: surrogates of
+///   YAHPO Gym (see [`yahpo`]);
 /// - any of these with decorators, applied from left to right: `branin+shift=3+noise=0.1` is Branin's
 ///   function [shifted](Shift) with seed 3, then with [noise](Noise) of standard deviation 0.1.
 ///
@@ -54,8 +62,13 @@ pub fn open(name: &str) -> Result<Vec<Arc<dyn Surface>>> {
     }
     if let Some((inner, decorator)) = name.rsplit_once('+')
         && let Some((kind, number)) = decorator.split_once('=')
+        // A scenario has options of its own.
+        && (DECORATORS.contains(&kind) || !name.starts_with(YAHPO))
     {
         return open(inner)?.into_iter().map(|s| decorate(s, kind, number)).collect();
+    }
+    if let Some(scenario) = name.strip_prefix(YAHPO) {
+        return yahpo::open(scenario);
     }
     if let Some(surface) = builtin(name) {
         return Ok(vec![surface?]);
@@ -94,7 +107,7 @@ fn decorate(inner: Arc<dyn Surface>, kind: &str, number: &str) -> Result<Arc<dyn
         _ => Err(Error::unknown(
             "decorator",
             kind,
-            ["noise", "shift"],
+            DECORATORS,
             "a surface takes `+noise=DEVIATION` and `+shift=SEED`",
         )),
     }
