@@ -43,6 +43,19 @@ pub enum Error {
         /// What was found there.
         found: String,
     },
+    /// A place in a file that is not told by a line (a byte, a node of a graph, a parameter) and does not
+    /// follow the file's format.
+    #[error("{}: {place}: {rule}, found {found}", path.display())]
+    Place {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        place: String,
+        /// The rule that was broken.
+        rule: String,
+        /// What was found there.
+        found: String,
+    },
     /// A setting of an algorithm or of a command outside its range.
     #[error("{owner}: `{setting}` must be {rule}, found {found}")]
     Setting {

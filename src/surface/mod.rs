@@ -6,9 +6,11 @@ pub mod live;
 pub mod measured;
 mod noise;
 mod registry;
+mod sample;
 mod shift;
 pub mod synthetic;
 mod table;
+pub mod yahpo;
 
 pub use noise::Noise;
 pub use registry::{builtin_names, open, representative_names};
@@ -16,6 +18,8 @@ pub use shift::Shift;
 pub use table::{OffGrid, Table};
 
 pub(crate) use registry::open_tables;
+
+use sample::sample_range;
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::measured::{self, Measure, Measured};
-use super::{Noise, OffGrid, Shift, Surface, Table, synthetic};
+use super::{Noise, OffGrid, Shift, Surface, Table, synthetic, yahpo};
 use crate::error::{Error, Result};
 
 /// Measured surfaces that stand for the others where all would take too long: two a learner, of two and of many classes,
@@ -19,6 +19,12 @@ const REPRESENTATIVE: [&str; 8] = [
     "mlp/ionosphere",
     "mlp/optdigits",
 ];
+
+/// What any surface may be decorated with.
+const DECORATORS: [&str; 2] = ["noise", "shift"];
+
+/// How names of surrogates of YAHPO Gym begin.
+const YAHPO: &str = "yahpo:";
 
 /// The built-in surfaces, each function in its usual dimension.
 ///
@@ -62,6 +68,8 @@ fn builtin(name: &str) -> Option<Result<Arc<dyn Surface>>> {
 /// - `DIR#TASK`: one of them;
 /// - a table with options: `+off-grid=nearest` or `surrogate` (see [`OffGrid`]), and for measured ones
 ///   `+objective=log_loss` (see [`Measure`]) and `+fraction=0.25` of the training;
+/// - `yahpo:DIR/SCENARIO` or `yahpo:DIR/SCENARIO#INSTANCE`, perhaps with options: surrogates of
+///   YAHPO Gym (see [`yahpo`]);
 /// - any of these with decorators, applied from left to right: `branin+shift=3+noise=0.1` is Branin's
 ///   function [shifted](Shift) with seed 3, then with [noise](Noise) of standard deviation 0.1.
 ///
@@ -80,6 +88,15 @@ fn builtin(name: &str) -> Option<Result<Arc<dyn Surface>>> {
 /// [`Error::Setting`] for a dimension or a decorator's number that is out of range, or an option that the surface does not
 /// have; what reading a table reports.
 pub fn open(name: &str) -> Result<Vec<Arc<dyn Surface>>> {
+    if let Some(scenario) = name.strip_prefix(YAHPO) {
+        // A scenario has options of its own, which decorators stand behind.
+        return match name.rsplit_once('+').and_then(|(i, d)| Some((i, d.split_once('=')?))) {
+            Some((inner, (kind, number))) if DECORATORS.contains(&kind) => {
+                open(inner)?.into_iter().map(|s| decorate(s, kind, number)).collect()
+            }
+            _ => yahpo::open(scenario),
+        };
+    }
     open_with(name, Options::default())
 }
 
@@ -238,7 +255,7 @@ fn decorate(inner: Arc<dyn Surface>, kind: &str, number: &str) -> Result<Arc<dyn
         _ => Err(Error::unknown(
             "decorator",
             kind,
-            ["noise", "shift"].into_iter().chain(OPTIONS),
+            DECORATORS.into_iter().chain(OPTIONS),
             "a surface takes `+noise=DEVIATION` and `+shift=SEED`, a table `+off-grid=nearest` or `surrogate`",
         )),
     }
