@@ -343,3 +343,128 @@ fn levels(texts: &[&str]) -> (Vec<String>, Vec<u32>) {
         places.map(|place| place as u32).collect(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 40 rows of `a`, 20 of `b` and `rare` ones of `c`; a number, a category of two values and one
+    /// of three.
+    fn data(rare: usize) -> DataSet {
+        let classes = ["a"; 40].into_iter().chain(["b"; 20]).chain(vec!["c"; rare]);
+        let lines: Vec<String> = classes
+            .enumerate()
+            .map(|(row, class)| {
+                let (two, three) = (["no", "yes"][row % 2], ["x", "y", "z"][row % 3]);
+                format!("{}, {two},{three},{class} ", row * row)
+            })
+            .collect();
+        DataSet::parse("set", "set.dat", &lines.join("\n")).unwrap()
+    }
+
+    #[test]
+    fn columns_are_numeric_where_every_cell_is_a_number() {
+        let data = DataSet::parse("set", "set.dat", "1,2,1\n.5, x,2\n\n1e3,3,1\n").unwrap();
+        assert_eq!(data.columns[0], Cells::Numeric(vec![1.0, 0.5, 1000.0]));
+        assert_eq!(data.columns[1], Cells::Categorical(["2", "x", "3"].map(Into::into).to_vec()));
+        assert_eq!((data.labels.as_slice(), data.numeric()), ([0, 1, 0].as_slice(), 1));
+        assert_eq!(data.classes, ["1", "2"]);
+    }
+
+    #[test]
+    fn errors_name_file_and_line() {
+        let error = |text| DataSet::parse("set", "folder/set.dat", text).unwrap_err().to_string();
+        let found = error("1,2,a\n\n1,b\n");
+        assert_eq!(found, "folder/set.dat:3: a row has 3 cells, as the first one, found 2");
+        let found = error("1,2,a\n1, ,b\n");
+        assert!(found.starts_with("folder/set.dat:2: every cell needs a value"), "{found}");
+        assert!(error("").starts_with("folder/set.dat: a data set has a column"));
+        assert!(error("1,a\n2,a\n").ends_with("found 1 classes"));
+    }
+
+    #[test]
+    fn a_subset_keeps_the_shares_of_the_classes() {
+        let lines: Vec<String> =
+            (0..4_000).map(|row| format!("{row},{}", u8::from(row % 4 == 0))).collect();
+        let used = DataSet::parse("set", "", &lines.join("\n")).unwrap().used().unwrap();
+        assert_eq!(used.rows(), MOST_ROWS);
+        assert_eq!(used.labels.iter().filter(|label| **label == 1).count(), 250);
+        let Cells::Numeric(cells) = &used.columns[0] else { panic!("numbers") };
+        assert!(cells.is_sorted_by(|a, b| a < b), "no row twice, in the order of the file");
+        for (cell, label) in cells.iter().zip(&used.labels) {
+            assert_eq!(*label, u32::from(cell % 4.0 == 0.0), "rows keep their classes");
+        }
+    }
+
+    #[test]
+    fn classes_with_fewer_rows_than_folds_are_dropped() {
+        assert_eq!(data(2).used().unwrap().classes, ["a", "b"]);
+        assert_eq!(data(2).used().unwrap().rows(), 60);
+        assert_eq!(data(3).used().unwrap().classes, ["a", "b", "c"]);
+        let lone = DataSet::parse("set", "", "1,a\n2,a\n3,a\n4,b").unwrap();
+        assert!(lone.used().unwrap_err().to_string().contains("found 1 such classes"));
+    }
+
+    #[test]
+    fn folds_are_disjoint_stratified_and_whole() {
+        let used = data(7).used().unwrap();
+        let folds = used.folds(Scaling::None);
+        assert_eq!(folds.len(), FOLDS);
+        let mut tested: Vec<usize> = folds.iter().flat_map(|fold| fold.test_rows.clone()).collect();
+        tested.sort_unstable();
+        assert_eq!(tested, (0..used.rows()).collect::<Vec<_>>());
+        for fold in &folds {
+            assert_eq!(fold.train.rows() + fold.test.rows(), used.rows());
+            assert_eq!(fold.test_rows.len(), fold.test.rows());
+            for (class, all) in [40usize, 20, 7].into_iter().enumerate() {
+                let is = |label: &&u32| **label == class as u32;
+                let here = fold.test.labels.iter().filter(is).count();
+                assert!(here >= all / FOLDS && here <= all.div_ceil(FOLDS), "{here} of {all}");
+            }
+        }
+        assert!(folds[0].seed != folds[1].seed && folds[1].seed != folds[2].seed);
+        assert_eq!(folds, used.folds(Scaling::None));
+    }
+
+    #[test]
+    fn categories_become_indicators() {
+        let used = data(3).used().unwrap();
+        let fold = &used.folds(Scaling::None)[0];
+        // The number, one column for `yes`, three for `x`, `y` and `z`.
+        assert_eq!(fold.test.columns, 1 + 1 + 3);
+        for (place, &row) in fold.test_rows.iter().enumerate() {
+            let three = [0, 1, 2].map(|value| f64::from(u8::from(row % 3 == value)));
+            let wanted = [&[(row * row) as f64, (row % 2) as f64], three.as_slice()].concat();
+            assert_eq!(fold.test.row(place), wanted);
+        }
+    }
+
+    #[test]
+    fn numbers_are_scaled_by_the_training_rows_and_indicators_are_not() {
+        let used = data(3).used().unwrap();
+        let (fold, raw) = (&used.folds(Scaling::Standard)[0], &used.folds(Scaling::None)[0]);
+        let column = |part: &Part| -> Vec<f64> {
+            part.features.iter().step_by(part.columns).copied().collect()
+        };
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let train = column(&fold.train);
+        assert!(mean(&train).abs() < 1e-12);
+        let squares: Vec<f64> = train.iter().map(|value| value * value).collect();
+        assert!((mean(&squares) - 1.0).abs() < 1e-12);
+        assert!(mean(&column(&fold.test)).abs() > 1e-6, "the test rows have a mean of their own");
+        for row in 0..fold.test.rows() {
+            assert_eq!(fold.test.row(row)[1..], raw.test.row(row)[1..]);
+        }
+    }
+
+    #[test]
+    fn a_constant_column_is_only_shifted() {
+        let lines = ["0.1,1,a", "0.1,2,a", "0.1,3,a", "0.1,4,b", "0.1,5,b", "0.1,6,b"];
+        let used = DataSet::parse("set", "", &lines.join("\n")).unwrap().used().unwrap();
+        for fold in used.folds(Scaling::Standard) {
+            for row in 0..fold.train.rows() {
+                assert!(fold.train.row(row)[0].abs() < 1e-12);
+            }
+        }
+    }
+}

@@ -367,3 +367,133 @@ impl AdamW {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{D, Var};
+
+    use super::*;
+
+    /// Three classes in the plane around corners of a triangle.
+    fn part(rows: usize, purpose: &str) -> Part {
+        let mut rng = Streams::new(5).at(purpose, 0);
+        let labels: Vec<u32> = (0..rows as u32).map(|row| row % 3).collect();
+        let corners = [[0.0, 2.0], [2.0, -1.0], [-2.0, -1.0]];
+        let features = labels
+            .iter()
+            .flat_map(|&label| corners[label as usize])
+            .map(|center| center + 2.0 * rng.random::<f64>() - 1.0)
+            .collect();
+        Part { columns: 2, features, labels }
+    }
+
+    fn fold() -> Fold {
+        let (train, test) = (part(120, "train"), part(60, "test"));
+        Fold { train, test, test_rows: (0..60).collect(), classes: 3, seed: 7 }
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_candle() {
+        for activation in [Activation::Relu, Activation::Tanh, Activation::Silu] {
+            let shape = Shape { widths: vec![2, 5, 4, 3], activation };
+            let network = Network::new(shape, &Streams::new(3));
+            let rows = Rows::all(&part(9, "rows"));
+            let pass = network.forward(&rows, None).unwrap();
+            let found = network.gradient(&rows, &pass).unwrap();
+
+            let vars: Vec<(Var, Var)> = network
+                .layers
+                .iter()
+                .map(|layer| {
+                    let take = |range: &Range<usize>| network.params[range.clone()].to_vec();
+                    let shape = (layer.inputs, layer.outputs);
+                    let weights = Var::from_vec(take(&layer.weights), shape, &Device::Cpu).unwrap();
+                    let biases = take(&layer.biases);
+                    (weights, Var::from_vec(biases, layer.outputs, &Device::Cpu).unwrap())
+                })
+                .collect();
+            let mut hidden = tensor(&rows.features, 9, 2).unwrap();
+            for (index, (weights, biases)) in vars.iter().enumerate() {
+                hidden = hidden.matmul(weights).unwrap().broadcast_add(biases).unwrap();
+                if index < 2 {
+                    hidden = match activation {
+                        Activation::Relu => hidden.relu(),
+                        Activation::Tanh => hidden.tanh(),
+                        Activation::Silu => hidden.silu(),
+                    }
+                    .unwrap();
+                }
+            }
+            let largest = hidden.max_keepdim(D::Minus1).unwrap();
+            let shifted = hidden.broadcast_sub(&largest).unwrap();
+            let sums = shifted.exp().unwrap().sum_keepdim(D::Minus1).unwrap();
+            let logs = shifted.broadcast_sub(&sums.log().unwrap()).unwrap();
+            let labels = Tensor::from_slice(&rows.labels, (9, 1), &Device::Cpu).unwrap();
+            let loss = logs.gather(&labels, 1).unwrap().mean_all().unwrap().neg().unwrap();
+            let gradients = loss.backward().unwrap();
+            let wanted: Vec<f32> = vars
+                .iter()
+                .flat_map(|(weights, biases)| [weights.as_tensor(), biases.as_tensor()])
+                .flat_map(|var| {
+                    let gradient = gradients.get(var).unwrap();
+                    gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+                })
+                .collect();
+            assert_eq!(found.len(), wanted.len());
+            for (found, wanted) in found.iter().zip(&wanted) {
+                assert!((found - wanted).abs() < 1e-6, "{activation:?}: {found} for {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn dropped_units_have_no_part_and_the_others_more() {
+        let shape = Shape { widths: vec![2, 400, 3], activation: Activation::Silu };
+        let network = Network::new(shape, &Streams::new(3));
+        let rows = Rows::all(&part(3, "rows"));
+        let all = network.forward(&rows, None).unwrap();
+        let mut rng = Streams::new(4).at("dropout", 0);
+        let some = network.forward(&rows, Some((0.25, &mut rng))).unwrap();
+        let dropped = some.hidden[0].iter().filter(|value| **value == 0.0).count();
+        // 1,200 draws of 0.25: 300 give or take five standard deviations of 15.
+        assert!((225..=375).contains(&dropped), "{dropped}");
+        for (some, all) in some.hidden[0].iter().zip(&all.hidden[0]) {
+            assert!(*some == 0.0 || (some - all / 0.75).abs() < 1e-5, "{some} {all}");
+        }
+    }
+
+    #[test]
+    fn decay_and_first_step_follow_their_formulas() {
+        // The first step of Adam is the sign of the gradient times the rate.
+        let mut optimizer = AdamW::new(2, 0.1, 0.5);
+        let mut params = [2.0, -1.0];
+        optimizer.step(&mut params, &[0.3, -4.0]);
+        assert!((params[0] - (2.0 * 0.95 - 0.1)).abs() < 1e-5, "{params:?}");
+        assert!((params[1] - (-0.95 + 0.1)).abs() < 1e-5, "{params:?}");
+    }
+
+    #[test]
+    fn some_configuration_learns_and_the_same_numbers_come_again() {
+        let fold = fold();
+        let all = Mlp.configurations().unwrap();
+        assert_eq!(all.len(), CONFIGURATIONS as usize);
+        let mut best = 0;
+        for configuration in &all[..8] {
+            let stages = Mlp.train(configuration, &fold).unwrap();
+            let again = Mlp.train(configuration, &fold).unwrap();
+            assert_eq!(stages.len(), FRACTIONS.len());
+            for ((stage, again), fraction) in stages.iter().zip(&again).zip(FRACTIONS) {
+                assert_eq!(stage.fraction, fraction);
+                assert_eq!(stage.labels, again.labels);
+                assert_eq!(stage.probabilities, again.probabilities);
+                for row in stage.probabilities.chunks(3) {
+                    assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{row:?}");
+                }
+            }
+            assert!(stages.is_sorted_by(|a, b| a.seconds <= b.seconds));
+            let right = stages[4].labels.iter().zip(&fold.test.labels).filter(|(a, b)| a == b);
+            best = best.max(right.count());
+        }
+        assert!(best >= 55, "{best} of 60");
+    }
+}

@@ -149,3 +149,54 @@ impl Row {
 fn number(cell: &str) -> Option<f64> {
     cell.parse().ok().filter(|value: &f64| value.is_finite())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Part;
+
+    fn fold() -> Fold {
+        let part = |labels: Vec<u32>| Part { columns: 0, features: Vec::new(), labels };
+        Fold { train: part(vec![]), test: part(vec![0, 1]), test_rows: vec![], classes: 2, seed: 0 }
+    }
+
+    fn stage(probabilities: [f64; 4]) -> Stage {
+        Stage {
+            fraction: 1.0,
+            labels: vec![0, 0],
+            probabilities: probabilities.into(),
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn scores_follow_their_formulas_over_all_folds() {
+        let (first, second) = (stage([0.5, 0.5, 0.75, 0.25]), stage([1.0, 0.0, 1.0, 0.0]));
+        let found = scores(&[&first, &second], &[fold(), fold()]).unwrap();
+        assert_eq!(found.accuracy, 0.5);
+        // The certain mistake counts as a probability of 1e-7.
+        let wanted = (2f64.ln() + 4f64.ln() + 1e7f64.ln()) / 4.0;
+        assert!((found.log_loss - wanted).abs() < 5e-6, "{found:?}");
+        let diverged = stage([f64::NAN, 0.5, 0.5, 0.5]);
+        assert_eq!(scores(&[&first, &diverged], &[fold(), fold()]), None);
+    }
+
+    #[test]
+    fn lines_are_read_as_they_were_written() {
+        let scores = Some(Scores { accuracy: 0.96667, log_loss: 0.12 });
+        for scores in [scores, None] {
+            let row = Row { configuration: 7, fraction: 0.0625, scores, seconds: 0.0123 };
+            assert_eq!(Row::parse(&row.line()), Some(row));
+        }
+        for broken in ["", "7,1,0.5,0.5", "7,1,0.5,0.5,1,1", "7,1,,0.5,1", "x,1,,,1", "7,1,NaN,1,1"]
+        {
+            assert_eq!(Row::parse(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn seconds_have_three_digits() {
+        let found = [0.012_345_6, 1.0, 123.45, 0.0].map(three_digits);
+        assert_eq!(found, [0.0123, 1.0, 123.0, 0.0]);
+    }
+}

@@ -199,3 +199,37 @@ fn fetch(url: &str) -> Result<Vec<u8>> {
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_and_fits_into_a_table() {
+        assert!(DATA_SETS.is_sorted_by(|a, b| a.name < b.name));
+        for set in DATA_SETS {
+            assert!(!set.source.is_empty() && !set.source.contains([',', '"', '\n']), "{set:?}");
+        }
+        let credit: Vec<&str> = DATA_SETS
+            .iter()
+            .filter(|set| set.group == "credit-approval")
+            .map(|set| set.name)
+            .collect();
+        assert_eq!(credit, ["australian", "crx"]);
+    }
+
+    #[test]
+    fn unknown_names_and_other_files_are_refused() {
+        let error = listed(&["irys".into()]).unwrap_err().to_string();
+        assert!(error.starts_with("unknown data set `irys`; known are australian,"), "{error}");
+        let names: Vec<_> =
+            listed(&["wine".into(), "iris".into()]).unwrap().iter().map(|set| set.name).collect();
+        assert_eq!(names, ["iris", "wine"]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.whl");
+        fs::write(&path, "other").unwrap();
+        let error = Wheel::open(&path).err().unwrap().to_string();
+        assert!(error.contains("other.whl: the SHA-256 must be 79faf1bd"), "{error}");
+        assert!(matches!(Wheel::open(folder.path().join("none")), Err(Error::Io { .. })));
+    }
+}

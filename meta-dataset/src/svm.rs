@@ -584,3 +584,186 @@ fn couple(pairs: &[f64], classes: usize) -> Vec<f64> {
     }
     p
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of `tests/fixtures/svm_reference.py`.
+    fn clusters(count: usize, seed: u64) -> Part {
+        let mut state = seed;
+        let mut part = Part { columns: 2, features: Vec::new(), labels: Vec::new() };
+        for row in 0..count {
+            let label = row % 2;
+            for _ in 0..2 {
+                state = (state * 1_103_515_245 + 12_345) % (1 << 31);
+                part.features.push(state as f64 / 2f64.powi(31) * 2.0 - 1.0 + 0.8 * label as f64);
+            }
+            part.labels.push(label as u32);
+        }
+        part
+    }
+
+    fn signs(part: &Part) -> Vec<f64> {
+        part.labels.iter().map(|&label| if label == 0 { 1.0 } else { -1.0 }).collect()
+    }
+
+    fn configuration(place: usize) -> Configuration {
+        Svm.configurations().unwrap()[place].clone()
+    }
+
+    #[test]
+    fn two_points_have_the_known_solution() {
+        // x = -1 and 2 with a linear kernel: the margin 3 gives alpha = 2 / 3^2, and the boundary
+        // 2/3 x + bias = 0 lies in the middle, at x = 1/2.
+        let kernel = Matrix { columns: 2, values: vec![1.0, -2.0, -2.0, 4.0] };
+        let solution = solve(&kernel, &[-1.0, 1.0], 10.0, 100);
+        for alpha in &solution.alpha {
+            assert!((alpha - 2.0 / 9.0).abs() < 1e-9, "{alpha}");
+        }
+        assert!((solution.bias + 1.0 / 3.0).abs() < 1e-9, "{}", solution.bias);
+        // A small C bounds both weights.
+        assert_eq!(solve(&kernel, &[-1.0, 1.0], 0.1, 100).alpha, [0.1, 0.1]);
+    }
+
+    #[test]
+    fn decisions_agree_with_libsvm() {
+        let (train, test) = (clusters(60, 1), clusters(5, 99));
+        let reference = include_str!("../tests/fixtures/svm_reference.csv");
+        for line in reference.lines().skip(1) {
+            let cells: Vec<&str> = line.split(',').collect();
+            let numbers: Vec<f64> = cells[1..].iter().map(|cell| cell.parse().unwrap()).collect();
+            let kernel = match cells[0] {
+                "rbf" => Kernel::Rbf { gamma: numbers[1] },
+                "poly" => Kernel::Polynomial { scale: 0.5, degree: numbers[1] as i32 },
+                _ => Kernel::Linear,
+            };
+            let solution =
+                solve(&Matrix::symmetric(kernel, &train), &signs(&train), numbers[0], STEPS);
+            let across = Matrix::of(kernel, &test, &train);
+            for (row, wanted) in numbers[2..].iter().enumerate() {
+                let weights: Vec<f64> = solution
+                    .alpha
+                    .iter()
+                    .zip(signs(&train))
+                    .map(|(alpha, sign)| alpha * sign)
+                    .collect();
+                let found = inner(&weights, across.row(row)) + solution.bias;
+                let error = (found - wanted).abs() / wanted.abs().max(1.0);
+                assert!(error < 5e-3, "{line}: {found} for {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_solution_satisfies_the_optimality_conditions() {
+        let (train, c) = (clusters(80, 3), 1.0);
+        let signs = signs(&train);
+        let solution =
+            solve(&Matrix::symmetric(Kernel::Rbf { gamma: 0.5 }, &train), &signs, c, STEPS);
+        let balance: f64 = inner(&solution.alpha, &signs);
+        assert!(balance.abs() < 1e-9, "{balance}");
+        for ((decision, sign), alpha) in
+            solution.decisions(&signs).iter().zip(&signs).zip(&solution.alpha)
+        {
+            let margin = sign * decision;
+            assert!((0.0..=c).contains(alpha));
+            // alpha = 0 needs a margin of at least 1, alpha = c one of at most 1.
+            assert!(*alpha > 0.0 || margin > 1.0 - 2.0 * TOLERANCE, "{alpha} {margin}");
+            assert!(*alpha < c || margin < 1.0 + 2.0 * TOLERANCE, "{alpha} {margin}");
+        }
+    }
+
+    #[test]
+    fn steps_are_bounded_and_numbers_that_are_none_fail() {
+        let train = clusters(60, 1);
+        let kernel = Matrix::symmetric(Kernel::Linear, &train);
+        let short = solve(&kernel, &signs(&train), 64.0, 3);
+        assert!(short.alpha.iter().filter(|alpha| **alpha > 0.0).count() <= 6);
+        let broken = Matrix { columns: 2, values: vec![f64::NAN; 4] };
+        let error = Machine::train(&broken, &[-1.0, 1.0], 10.0).unwrap_err();
+        assert!(matches!(error, Error::Training(_)), "{error}");
+    }
+
+    #[test]
+    fn the_sigmoid_is_at_the_optimum_of_its_likelihood() {
+        let decisions = [-2.0, -1.5, -1.0, -0.2, 0.1, 0.4, 1.0, 1.2, 1.9, 2.5];
+        let signs = [-1.0, -1.0, -1.0, 1.0, -1.0, 1.0, 1.0, -1.0, 1.0, 1.0];
+        let sigmoid = Sigmoid::fit(&decisions, &signs);
+        assert!(sigmoid.slope < 0.0, "a larger decision value is a larger probability");
+        // At the optimum the probabilities match the targets in sum and weighted by the decisions.
+        let (mut sum, mut weighted) = (0.0, 0.0);
+        for (decision, sign) in decisions.iter().zip(&signs) {
+            let target = if *sign > 0.0 { 6.0 / 7.0 } else { 1.0 / 7.0 };
+            sum += sigmoid.at(*decision) - target;
+            weighted += decision * (sigmoid.at(*decision) - target);
+        }
+        assert!(sum.abs() < 1e-4 && weighted.abs() < 1e-4, "{sum} {weighted}");
+    }
+
+    #[test]
+    fn coupling_agrees_with_the_solution_of_the_linear_system() {
+        let reference = include_str!("../tests/fixtures/coupling_reference.csv");
+        for line in reference.lines().skip(1) {
+            let numbers: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
+            let &[r12, r13, r23, ref wanted @ ..] = numbers.as_slice() else { panic!("{line}") };
+            let pairs = [0.0, r12, r13, 1.0 - r12, 0.0, r23, 1.0 - r13, 1.0 - r23, 0.0];
+            let found = couple(&pairs, 3);
+            assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            for (found, wanted) in found.iter().zip(wanted) {
+                assert!((found - wanted).abs() < 0.01, "{line}: {found} for {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_grid_has_288_different_configurations() {
+        let all = Svm.configurations().unwrap();
+        let mut texts: Vec<String> = all.iter().map(ToString::to_string).collect();
+        texts.sort();
+        texts.dedup();
+        assert_eq!((all.len(), texts.len()), (288, 288));
+    }
+
+    /// A fold of three classes: clusters and a third one far away.
+    fn fold() -> Fold {
+        let shifted = |mut part: Part| {
+            for row in (0..part.rows()).step_by(3) {
+                part.labels[row] = 2;
+                part.features[2 * row] -= 4.0;
+            }
+            part
+        };
+        let (train, test) = (shifted(clusters(90, 5)), shifted(clusters(30, 6)));
+        Fold { train, test, test_rows: (0..30).collect(), classes: 3, seed: 0 }
+    }
+
+    #[test]
+    fn votes_and_probabilities_are_of_the_classes() {
+        let fold = fold();
+        // gamma 0.1, C 1.
+        let stages = Svm.train(&configuration(4 * 12 + 5), &fold).unwrap();
+        let stage = &stages[0];
+        let right = stage.labels.iter().zip(&fold.test.labels).filter(|(a, b)| a == b).count();
+        assert!(right >= 24, "{right} of 30");
+        let mut likely = 0;
+        for (row, label) in stage.probabilities.chunks(3).zip(&fold.test.labels) {
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{row:?}");
+            assert!(row.iter().all(|p| (0.0..=1.0).contains(p)), "{row:?}");
+            likely += usize::from(row[*label as usize] > 1.0 / 3.0);
+        }
+        assert!(likely >= 22, "{likely} of 30");
+    }
+
+    #[test]
+    fn machines_trained_together_are_those_trained_alone() {
+        let fold = fold();
+        let all = Svm.configurations().unwrap();
+        let some = [&all[46..50], &all[285..]].concat();
+        for (configuration, together) in some.iter().zip(Svm.train_all(&some, &fold)) {
+            let (together, alone) = (together.unwrap(), Svm.train(configuration, &fold).unwrap());
+            assert_eq!(together[0].labels, alone[0].labels);
+            assert_eq!(together[0].probabilities, alone[0].probabilities);
+        }
+    }
+}
