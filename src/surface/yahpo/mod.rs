@@ -71,7 +71,7 @@
 //!     let values = surface.evaluate_all(&trial.configuration)?;
 //!     Ok([values[0], values[6]])
 //! })?;
-//! assert!(!study.front()?.is_empty());
+//! assert!(!study.pareto_front().is_empty());
 //! # Ok::<(), hyperq::Error>(())
 //! ```
 //!
