@@ -15,7 +15,7 @@
 //!
 //! Discrete strategies choose among the configurations of the table. What continuous ones find between them is expected
 //! by a surrogate, or snapped to the nearest configuration with `+off-grid=nearest`: see
-//! [`OffGrid`](super::OffGrid). Meta-features are the crate's own ([`MetaFeatures`](crate::meta::features::MetaFeatures)),
+//! [`OffGrid`]. Meta-features are the crate's own ([`MetaFeatures`](crate::meta::features::MetaFeatures)),
 //! those that every one of the data sets has.
 //!
 //! How the tables were made, and how to make them again, stands in the manual's chapter on data.
