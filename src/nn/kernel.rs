@@ -794,43 +794,48 @@ vectorized! {
     pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 = dot_body
 }
 
+/// The entries `from..from + N` of the result, held in registers while the rows of `B` pass by.
 #[inline(always)]
-fn affine_body<const FUSED: bool>(x: &[f32], weights: &[f32], bias: &[f32], into: &mut [f32]) {
-    const ROWS: usize = 4;
-    let width = x.len();
-    let (whole, rest) = x.as_chunks::<8>();
-    let at = width - rest.len();
-    let mut row = 0;
-    while row < into.len() {
-        // Rows side by side share the loads of x and hide the latency of each other's sums; where fewer are
-        // left, the last ones are computed again.
-        let first = if row + ROWS <= into.len() { row } else { into.len().saturating_sub(ROWS) };
-        let count = ROWS.min(into.len());
-        let mut rows = [&weights[..0]; ROWS];
-        for (offset, of_row) in rows.iter_mut().enumerate() {
-            *of_row = &weights[(first + offset.min(count - 1)) * width..][..width];
+fn affine_block<const N: usize, const FUSED: bool>(
+    x: &[f32],
+    b: &[f32],
+    from: usize,
+    into: &mut [f32],
+) {
+    let width = into.len();
+    let block = &mut into[from..from + N];
+    let mut sums = [0.0f32; N];
+    sums.copy_from_slice(block);
+    for (x, row) in x.iter().zip(b.chunks_exact(width)) {
+        for (sum, entry) in sums.iter_mut().zip(&row[from..from + N]) {
+            *sum = multiply_add::<FUSED>(*entry, *x, *sum);
         }
-        let mut sums = [[0.0f32; 8]; ROWS];
-        for (index, x) in whole.iter().enumerate() {
-            for (sums, of_row) in sums.iter_mut().zip(&rows) {
-                let w = &of_row[index * 8..][..8];
-                for (lane, sum) in sums.iter_mut().enumerate() {
-                    *sum = multiply_add::<FUSED>(w[lane], x[lane], *sum);
-                }
-            }
-        }
-        for offset in 0..count {
-            let rest: f32 = rows[offset][at..].iter().zip(rest).map(|(w, x)| w * x).sum();
-            let sum = sums[offset].iter().sum::<f32>() + rest;
-            into[first + offset] = bias[first + offset] + sum;
-        }
-        row = first + count;
+    }
+    block.copy_from_slice(&sums);
+}
+
+#[inline(always)]
+fn affine_body<const FUSED: bool>(x: &[f32], b: &[f32], shift: &[f32], into: &mut [f32]) {
+    into.copy_from_slice(shift);
+    let mut from = 0;
+    while from + 64 <= into.len() {
+        affine_block::<64, FUSED>(x, b, from, into);
+        from += 64;
+    }
+    while from + 8 <= into.len() {
+        affine_block::<8, FUSED>(x, b, from, into);
+        from += 8;
+    }
+    while from < into.len() {
+        affine_block::<1, FUSED>(x, b, from, into);
+        from += 1;
     }
 }
 
 vectorized! {
-    /// `W x + b` for a single `x`, with the rows of `W` one after the other.
-    pub(crate) fn affine(x: &[f32], weights: &[f32], bias: &[f32], into: &mut [f32]) = fused affine_body
+    /// `x B + c` for a single row `x`, with `B: k x n`. A product of matrices would first rearrange `B`,
+    /// which costs more than to pass over it.
+    pub(crate) fn affine(x: &[f32], b: &[f32], shift: &[f32], into: &mut [f32]) = fused affine_body
 }
 
 /// The scalar product in 64 bits, in eight sums side by side.

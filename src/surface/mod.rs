@@ -19,7 +19,7 @@ pub use table::{OffGrid, Table};
 
 pub(crate) use registry::open_tables;
 
-use sample::sample_range;
+use sample::searched_range;
 
 use std::sync::Arc;
 

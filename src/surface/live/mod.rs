@@ -51,8 +51,9 @@ use std::sync::Arc;
 use self::data::{DataSet, Fold};
 use super::{Range, Spec, Surface};
 use crate::error::{Error, Result};
+use crate::optimizer::sobol_point;
 use crate::space::{Configuration, SearchSpace};
-use crate::streams::Generator;
+use crate::streams::{Generator, Streams};
 use crate::trial::Direction;
 
 /// The number of folds of every cross-validation.
@@ -170,9 +171,21 @@ pub fn open(name: &str) -> Option<Result<Arc<dyn Surface>>> {
 /// [`Error::Evaluation`] where every evaluation fails.
 pub fn sample_range(surface: &dyn Surface, points: u64) -> Result<Range> {
     let spec = surface.spec();
-    super::sample_range(&spec.name, &spec.space, spec.direction, points, |at, rng| {
-        surface.evaluate(at, rng)
-    })
+    let streams = Streams::new(0);
+    let scores = (0..points).filter_map(|point| {
+        let unit = sobol_point(streams, point, spec.space.len());
+        let value = surface.evaluate(&spec.space.from_unit(&unit), &mut streams.at("range", point));
+        spec.direction.score(value.ok()?).ok()
+    });
+    let (worst, best) = scores
+        .fold(None, |found, score| match found {
+            None => Some((score, score)),
+            Some((low, high)) => Some((score.min(low), score.max(high))),
+        })
+        .ok_or_else(|| {
+            Error::Evaluation(format!("all {points} configurations of `{}` failed", spec.name))
+        })?;
+    Ok(Range { best: spec.direction.value(best), worst: spec.direction.value(worst) })
 }
 
 impl Entry {
@@ -249,8 +262,6 @@ fn accuracy(folds: &[Fold], mut predict: impl FnMut(&Fold) -> Result<Vec<u32>>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimizer::sobol_point;
-    use crate::streams::Streams;
 
     fn surfaces() -> Vec<Arc<dyn Surface>> {
         names().into_iter().map(|name| open(name).unwrap().unwrap()).collect()

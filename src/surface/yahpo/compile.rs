@@ -589,18 +589,17 @@ impl Compiler {
         }
         let alpha = at.float("alpha", 1.0)?;
         let weights = self.known_floats(at, 1, &right)?;
-        // One row a column of the result, which is how products read them.
-        let weights = if is_transposed && alpha == 1.0 {
+        let weights = if !is_transposed && alpha == 1.0 {
             right.operand
         } else {
             let weights = (0..weights.len())
                 .map(|index| {
-                    let (column, row) = (index / inner, index % inner);
-                    let from = if is_transposed { index } else { row * columns + column };
+                    let (row, column) = (index / columns, index % columns);
+                    let from = if is_transposed { column * inner + row } else { index };
                     alpha * weights[from]
                 })
                 .collect();
-            let tensor = Tensor { shape: vec![columns, inner], data: Data::Float(weights) };
+            let tensor = Tensor { shape: vec![inner, columns], data: Data::Float(weights) };
             self.constant(tensor).operand
         };
         let beta = at.float("beta", 1.0)?;

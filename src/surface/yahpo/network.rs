@@ -84,7 +84,7 @@ pub(super) enum Operation {
     Lookup {
         width: usize,
     },
-    /// `W x + b` for every row `x` of the first input; the others are `W`, row-major, and `b`.
+    /// `x B + c` for every row `x` of the first input; the others are `B`, row-major, and `c`.
     Product,
     /// `a_c x + b_c` with the channel `c` of each number, of which `inner` in a row are of one.
     Scale {

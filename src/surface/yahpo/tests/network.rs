@@ -75,19 +75,20 @@ fn a_dense_layer_is_its_product() {
 
 #[test]
 fn products_of_every_width_and_height_are_right() {
-    for (rows, columns) in [(1, 1), (2, 8), (3, 9), (4, 16), (5, 7), (7, 23), (13, 40)] {
+    for (rows, columns) in [(1, 1), (2, 8), (3, 9), (4, 64), (5, 7), (7, 73), (13, 140)] {
         let number = |index: usize| ((index * 37 + 11) % 101) as f32 / 101.0 - 0.5;
-        let weights: Vec<f32> = (0..rows * columns).map(number).collect();
-        let x: Vec<f32> = (0..columns).map(|index| number(index + 5)).collect();
-        let bias: Vec<f32> = (0..rows).map(|index| number(index + 9)).collect();
-        let mut into = vec![f32::NAN; rows];
-        crate::nn::kernel::affine(&x, &weights, &bias, &mut into);
-        for row in 0..rows {
-            let exact: f64 = (0..columns)
-                .map(|column| f64::from(weights[row * columns + column]) * f64::from(x[column]))
+        let matrix: Vec<f32> = (0..rows * columns).map(number).collect();
+        let x: Vec<f32> = (0..rows).map(|index| number(index + 5)).collect();
+        let shift: Vec<f32> = (0..columns).map(|index| number(index + 9)).collect();
+        let mut into = vec![f32::NAN; columns];
+        crate::nn::kernel::affine(&x, &matrix, &shift, &mut into);
+        for column in 0..columns {
+            let exact: f64 = (0..rows)
+                .map(|row| f64::from(matrix[row * columns + column]) * f64::from(x[row]))
                 .sum::<f64>()
-                + f64::from(bias[row]);
-            assert!((f64::from(into[row]) - exact).abs() < 1e-5, "{rows} x {columns}: {row}");
+                + f64::from(shift[column]);
+            let found = f64::from(into[column]);
+            assert!((found - exact).abs() < 1e-5, "{rows} x {columns}: {column}");
         }
     }
 }
