@@ -1,5 +1,6 @@
 //! Surfaces: what is being tuned, as a function from configurations to values.
 
+pub mod import;
 #[cfg(feature = "live")]
 pub mod live;
 mod noise;
