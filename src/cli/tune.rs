@@ -10,14 +10,14 @@ use hyperq::command::{CommandTemplate, Decision, Ending, Limits, Report};
 use hyperq::experiment::config::Config;
 use hyperq::prune::PrunerConfig;
 use hyperq::space::SpaceDocument;
-use hyperq::storage::{STDERR, Storage, TrialState};
+use hyperq::storage::{METRIC_NAMES, STDERR, Storage, TrialState};
 use hyperq::strategy::Strategy;
 use hyperq::study::{Evaluated, Stop, Study, Suggestion};
 use hyperq::trial::Direction;
 
 use super::best::best_of;
 use super::compare::cancelled_by_interrupt;
-use super::storage::{METRIC_NAMES, StudyOptions, open};
+use super::storage::{StudyOptions, open};
 use super::trial_progress::TrialProgress;
 use super::{Failure, print};
 
@@ -93,7 +93,7 @@ pub(super) struct ProblemOptions {
     seed: u64,
 }
 
-fn direction(text: &str) -> Result<Direction, String> {
+pub(super) fn direction(text: &str) -> Result<Direction, String> {
     match text {
         "minimize" => Ok(Direction::Minimize),
         "maximize" => Ok(Direction::Maximize),
