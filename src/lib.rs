@@ -109,7 +109,7 @@
 //! | [`replay`] | uniform and prioritized experience replay; replay of whole episodes |
 //! | [`noise`] | what makes continuous actions explore: Gaussian, Ornstein-Uhlenbeck, parameter noise |
 //! | [`nn`] | perceptrons and a recurrent network: forward and backward passes, Adam, RMSProp, averages of weights |
-//! | [`surface`] | test functions, tables, live surfaces, noise and shifts |
+//! | [`surface`] | test functions, tables, live surfaces, noise and shifts; others' histories |
 //! | `report` | the report of one study (feature `report`) |
 //! | [`experiment`] | the benchmark runner, metrics, statistics, the report |
 //! | [`meta`] | transfer: agents trained over many data sets, policies, meta-features of data sets |

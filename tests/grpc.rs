@@ -12,6 +12,7 @@ use hyperq::storage::{
     Change, GrpcProxy, NewTrial, Owner, Storage, StoredParameter, TrialState, Write,
 };
 use hyperq::study::Evaluated;
+use hyperq::surface::import::{History, Options};
 use serde_json::{Value as Json, json};
 
 struct Server {
@@ -392,4 +393,29 @@ fn a_proxy_that_does_not_answer_is_given_up() {
     let mut proxy = proxy.with_deadline(Duration::from_millis(200));
     let error = proxy.studies().unwrap_err().to_string();
     assert!(error.contains("no answer within 200ms"), "{error}");
+}
+
+#[test]
+fn a_study_in_a_database_becomes_a_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(server) = Server::before_sqlite(directory.path()) else { return };
+    server.python(
+        "def objective(trial):\n    \
+             kind = trial.suggest_categorical('kind', ['a', 'b'])\n    \
+             x = trial.suggest_float('x', 0.1, 10, log=True)\n    \
+             return x + (trial.suggest_int('n', 1, 9) if kind == 'b' else 0)\n\
+         sampler = optuna.samplers.RandomSampler(seed=0)\n\
+         study = optuna.create_study(storage=storage, study_name='one', sampler=sampler)\n\
+         study.optimize(objective, n_trials=8)",
+    );
+    let history = History::of_study(&mut server.connect(), &Options::default()).unwrap();
+    let parameters = history.space().parameters();
+    assert_eq!(parameters[1].domain.to_string(), "[0.1, 10] log");
+    assert_eq!(parameters[2].condition, [("kind".to_owned(), vec!["b".into()])]);
+    assert_eq!((history.trials.len(), history.objectives[0].direction), (8, Direction::Minimize));
+    let written = history.write(directory.path().join("tables"), "one", false).unwrap();
+    assert_eq!(written.rows, 8);
+    let file = directory.path().join("study.db");
+    let error = History::read(file, &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("grpc://HOST:PORT"), "{error}");
 }

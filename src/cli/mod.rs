@@ -22,6 +22,7 @@ mod transfer;
 mod trial_progress;
 mod trials;
 mod tune;
+mod warm_start;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hyperq::storage::{Journal, Storage, StoredTrial, TrialState};
+use hyperq::storage::{Journal, Storage, StoredTrial, TrialState, objective_names};
+use hyperq::surface::import::{History, Options};
 use hyperq::trial::Direction;
 
 use super::Failure;
@@ -32,6 +33,17 @@ pub(super) fn open(study: &std::path::Path) -> Result<Box<dyn Storage>, Failure>
     match proxy_address(study) {
         None => Ok(Box::new(Journal::open(study).map_err(Failure::usage)?)),
         Some(address) => proxy(address),
+    }
+}
+
+/// Reads the history that a path or an address stands for.
+pub(super) fn read_history(
+    source: &std::path::Path,
+    options: &Options,
+) -> Result<History, Failure> {
+    match proxy_address(source) {
+        Some(address) => History::of_study(&mut *proxy(address)?, options).map_err(Failure::usage),
+        None => History::read(source, options).map_err(Failure::usage),
     }
 }
 
@@ -103,16 +115,7 @@ impl Stored {
 
     /// The objectives' names, where somebody gave them.
     pub(super) fn objectives(&self) -> Vec<String> {
-        let given = self.storage.attribute(METRIC_NAMES).and_then(|names| names.as_array());
-        let names: Vec<String> = given
-            .map(|names| names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
-            .unwrap_or_default();
-        let count = self.directions().len();
-        match (names.len() == count, count) {
-            (true, _) => names,
-            (false, 1) => vec!["value".to_owned()],
-            (false, _) => (0..count).map(|index| format!("value {index}")).collect(),
-        }
+        objective_names(&*self.storage)
     }
 
     /// The best trial, or the Pareto front of several objectives, in the order of their numbers.
@@ -131,9 +134,6 @@ impl Stored {
         Ok(front.into_iter().map(|index| complete[index]).collect())
     }
 }
-
-/// Optuna's attribute of a study for the names of its objectives.
-pub(super) const METRIC_NAMES: &str = "study:metric_names";
 
 fn finite(trial: &StoredTrial) -> bool {
     trial.values.as_ref().is_some_and(|values| values.iter().all(|value| value.is_finite()))

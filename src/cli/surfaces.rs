@@ -1,19 +1,24 @@
 //! `hyperq surfaces`.
 
-use clap::Args;
+mod import;
+
+use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
-use hyperq::space::{Domain, Parameter};
+use hyperq::space::Parameter;
 use hyperq::surface::measured::{self, Measure, Measured};
 use hyperq::surface::{self, OffGrid, Surface};
 use rayon::prelude::*;
 
 use super::{Failure, print};
 
-/// List the built-in surfaces: name, dimension, parameters, optimum
+/// List the built-in surfaces: name, dimension, parameters, optimum; import others
 ///
 /// The measured ones, four learners on many data sets, are a line a learner; --data-sets lists the data sets.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Surfaces {
+    #[command(subcommand)]
+    command: Option<SurfacesCommand>,
     /// Bare names, one a line
     #[arg(long)]
     names: bool,
@@ -23,9 +28,21 @@ pub struct Surfaces {
     data_sets: bool,
 }
 
+#[derive(Subcommand)]
+enum SurfacesCommand {
+    Import(import::Import),
+}
+
 impl Surfaces {
-    /// Prints the list.
+    /// Prints the list, or imports.
     pub fn run(&self) -> Result<(), Failure> {
+        match &self.command {
+            Some(SurfacesCommand::Import(import)) => import.run(),
+            None => self.list(),
+        }
+    }
+
+    fn list(&self) -> Result<(), Failure> {
         let names = surface::builtin_names();
         if self.names {
             return print(&names.iter().map(|name| format!("{name}\n")).collect::<String>());
@@ -133,20 +150,8 @@ fn describe(parameters: &[Parameter]) -> String {
                 format!("{} .. {}", first.name, last.name)
             };
             let conditional = if first.condition.is_empty() { "" } else { " (conditional)" };
-            format!("{name} {}{conditional}", values(&first.domain))
+            format!("{name} {}{conditional}", first.domain)
         })
         .collect();
     texts.join(", ")
-}
-
-fn values(domain: &Domain) -> String {
-    let log = |log: &bool| if *log { " log" } else { "" };
-    match domain {
-        Domain::Float { low, high, log: scale, .. } => format!("[{low}, {high}]{}", log(scale)),
-        Domain::Int { low, high, log: scale, .. } => format!("{low}..{high}{}", log(scale)),
-        Domain::Categorical { choices } => {
-            let choices: Vec<String> = choices.iter().map(ToString::to_string).collect();
-            format!("{{{}}}", choices.join(", "))
-        }
-    }
 }

@@ -10,16 +10,16 @@ use hyperq::command::{CommandTemplate, Decision, Ending, Limits, Report};
 use hyperq::experiment::config::Config;
 use hyperq::prune::PrunerConfig;
 use hyperq::space::SpaceDocument;
-use hyperq::storage::{STDERR, Storage, TrialState};
+use hyperq::storage::{METRIC_NAMES, STDERR, Storage, TrialState};
 use hyperq::strategy::Strategy;
 use hyperq::study::{Evaluated, Stop, Study, Suggestion};
 use hyperq::trial::Direction;
 
 use super::best::best_of;
 use super::compare::cancelled_by_interrupt;
-use super::storage::{METRIC_NAMES, StudyOptions, open};
+use super::storage::{StudyOptions, open};
 use super::trial_progress::TrialProgress;
-use super::{Failure, print};
+use super::{Failure, print, warm_start};
 
 /// Tune any program: run it with the configurations of a search space and find the best
 ///
@@ -38,6 +38,10 @@ pub struct Tune {
     /// Where the study is kept [default: the space's name with .log, in the current directory]
     #[arg(long, value_name = "FILE.log|grpc://HOST:PORT")]
     study: Option<PathBuf>,
+    /// Begin with the complete trials of another study or of a CSV file, as `hyperq surfaces import` reads them;
+    /// they count among --trials
+    #[arg(long, value_name = "FILE.log[#STUDY]|FILE.csv|grpc://HOST:PORT[#STUDY]")]
+    warm_start: Option<PathBuf>,
     /// Programs at the same time
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
@@ -93,7 +97,7 @@ pub(super) struct ProblemOptions {
     seed: u64,
 }
 
-fn direction(text: &str) -> Result<Direction, String> {
+pub(super) fn direction(text: &str) -> Result<Direction, String> {
     match text {
         "minimize" => Ok(Direction::Minimize),
         "maximize" => Ok(Direction::Maximize),
@@ -192,6 +196,10 @@ impl Tune {
         if self.jobs == 0 {
             return Err(Failure::usage("--jobs must be at least 1, found 0"));
         }
+        let history = match &self.warm_start {
+            Some(source) => Some(warm_start::read(source, &problem)?),
+            None => None,
+        };
         let mut storage = open(&path)?;
         if self.no_resume
             && !self.resume
@@ -203,11 +211,18 @@ impl Tune {
                 problem.name
             )));
         }
-        let study = problem.study(storage, |builder| {
+        let mut study = problem.study(storage, |builder| {
             builder.budget(self.trials).stop(Stop::Trials(self.trials)).pruner(pruner)
         })?;
+        let told = match &history {
+            Some(history) => Some(warm_start::tell(&mut study, history, self.trials)?),
+            None => None,
+        };
         let cancel = cancelled_by_interrupt()?;
         let progress = TrialProgress::new(self.quiet, &study, self.trials, self.jobs, &path);
+        if let Some(told) = &told {
+            progress.say(told);
+        }
         let desk = Desk {
             study: Mutex::new(study),
             running: AtomicUsize::new(0),

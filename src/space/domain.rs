@@ -144,6 +144,27 @@ pub enum Domain {
     },
 }
 
+/// As people write it: `[0.1, 10] log`, `1..9 step 2`, `{rbf, linear}`.
+impl std::fmt::Display for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scale = |log: &bool| if *log { " log" } else { "" };
+        match self {
+            Self::Float { low, high, log, step } => {
+                write!(f, "[{low}, {high}]{}", scale(log))?;
+                step.map_or(Ok(()), |step| write!(f, " step {step}"))
+            }
+            Self::Int { low, high, log, step } => {
+                write!(f, "{low}..{high}{}", scale(log))?;
+                if *step == 1 { Ok(()) } else { write!(f, " step {step}") }
+            }
+            Self::Categorical { choices } => {
+                let choices: Vec<String> = choices.iter().map(ToString::to_string).collect();
+                write!(f, "{{{}}}", choices.join(", "))
+            }
+        }
+    }
+}
+
 /// How many units in the last place [`Domain::to_unit`] searches for the exact inverse.
 const INVERSE_SEARCH: usize = 64;
 

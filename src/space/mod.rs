@@ -251,6 +251,32 @@ impl SearchSpace {
         })
     }
 
+    /// The first parameter in which `other` differs from this space, in words.
+    pub(crate) fn difference(&self, other: &Self) -> String {
+        for parameter in self.parameters() {
+            let name = &parameter.name;
+            match other.parameters().iter().find(|other| other.name == *name) {
+                None => return format!("a space without its parameter `{name}`"),
+                Some(other) if other != parameter => {
+                    let (here, there) = (&parameter.domain, &other.domain);
+                    return if here == there {
+                        format!("another domain or condition of `{name}`: the condition differs")
+                    } else {
+                        format!(
+                            "another domain or condition of `{name}`: {there} instead of {here}"
+                        )
+                    };
+                }
+                Some(_) => {}
+            }
+        }
+        let new = other.parameters().iter().find(|other| self.position(&other.name).is_err());
+        match new {
+            Some(other) => format!("a space with the further parameter `{}`", other.name),
+            None => "the parameters in another order".to_owned(),
+        }
+    }
+
     /// The parameters' positions, parents before children.
     pub(crate) fn order(&self) -> &[usize] {
         &self.0.order

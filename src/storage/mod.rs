@@ -36,6 +36,24 @@ pub const REASON: &str = "failure";
 /// The user attribute of a failed trial that holds the end of its program's standard error.
 pub const STDERR: &str = "stderr";
 
+/// Optuna's attribute of a study for the names of its objectives.
+pub const METRIC_NAMES: &str = "study:metric_names";
+
+/// The names of the bound study's objectives where somebody gave them; else `value`, of several `value 0`,
+/// `value 1`, ...
+pub fn objective_names(storage: &dyn Storage) -> Vec<String> {
+    let given = storage.attribute(METRIC_NAMES).and_then(Json::as_array);
+    let names: Vec<String> = given
+        .map(|names| names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+        .unwrap_or_default();
+    let count = storage.directions().len();
+    match (names.len() == count, count) {
+        (true, _) => names,
+        (false, 1) => vec!["value".to_owned()],
+        (false, _) => (0..count).map(|index| format!("value {index}")).collect(),
+    }
+}
+
 /// The system attribute of a trial that names its owner. In a journal, by which a worker takes over the running
 /// trial of a dead one.
 const OWNER: &str = "hyperq:owner";

@@ -15,6 +15,7 @@ pub use builder::StudyBuilder;
 pub use evaluated::{Evaluated, IntoEvaluated};
 pub use evaluation::Evaluation;
 pub use record::Record;
+pub(crate) use shared::SPACE;
 pub use stop::Stop;
 
 use std::collections::VecDeque;

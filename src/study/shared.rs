@@ -299,7 +299,7 @@ impl Study {
                     return Err(Error::storage(
                         at,
                         "the study's space must be the one that it was begun with",
-                        difference(&stored, space),
+                        stored.difference(space),
                     ));
                 }
                 Ok(())
@@ -612,22 +612,4 @@ pub(crate) fn configuration_of(space: &SearchSpace, trial: &StoredTrial) -> Opti
         values[index] = Some(domain.read_json(name, &parameter.external()).ok()?);
     }
     space.admit(values).ok()
-}
-
-/// The first parameter in which two spaces differ, in words.
-fn difference(stored: &SearchSpace, given: &SearchSpace) -> String {
-    for parameter in stored.parameters() {
-        match given.parameters().iter().find(|other| other.name == parameter.name) {
-            None => return format!("a space without its parameter `{}`", parameter.name),
-            Some(other) if other != parameter => {
-                return format!("another domain or condition of `{}`", parameter.name);
-            }
-            Some(_) => {}
-        }
-    }
-    let new = given.parameters().iter().find(|other| stored.position(&other.name).is_err());
-    match new {
-        Some(other) => format!("a space with the further parameter `{}`", other.name),
-        None => "the parameters in another order".to_owned(),
-    }
 }

@@ -1,6 +1,7 @@
 //! Surfaces: what is being tuned, as a function from configurations to values.
 
 mod extra_trees;
+pub mod import;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod measured;
