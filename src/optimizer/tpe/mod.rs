@@ -214,6 +214,28 @@ impl TpeSearch {
         }
         space.admit(values)
     }
+
+    /// The first configuration with the greatest `l / g`, the product over the blocks that are active in it.
+    fn likeliest<'a>(
+        &self,
+        configurations: &[&'a Configuration],
+        densities: &[Densities<'_>],
+    ) -> &'a Configuration {
+        let ratio = |configuration: &Configuration| {
+            let of_block = |(block, Densities { good, others }): (&Vec<usize>, &Densities<'_>)| {
+                let values: Option<Vec<Value>> =
+                    block.iter().map(|&index| configuration.values()[index]).collect();
+                values.map_or(0.0, |values| good.ln_density(&values) - others.ln_density(&values))
+            };
+            self.blocks.iter().zip(densities).map(of_block).sum::<f64>()
+        };
+        configurations
+            .iter()
+            .map(|configuration| (ratio(configuration), *configuration))
+            .reduce(|best, next| if next.0 > best.0 { next } else { best })
+            .expect("there is a configuration")
+            .1
+    }
 }
 
 impl Optimizer for TpeSearch {
@@ -240,12 +262,14 @@ impl Optimizer for TpeSearch {
                 return Ok(proposal);
             }
         }
+        // The density has little left to propose. On a table the best of what is left can be found exactly.
         let untried: Vec<&Configuration> = self.grid.as_ref().map_or(Vec::new(), |grid| {
             grid.configurations().iter().filter(|row| !taken.contains(row)).collect()
         });
-        match untried.len() {
-            0 => draw(),
-            count => Ok(untried[rng.random_range(0..count)].clone()),
+        match (untried.len(), &densities) {
+            (0, _) => draw(),
+            (count, None) => Ok(untried[rng.random_range(0..count)].clone()),
+            (_, Some(densities)) => Ok(self.likeliest(&untried, densities).clone()),
         }
     }
 

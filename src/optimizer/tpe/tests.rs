@@ -259,6 +259,36 @@ fn without_repeats_every_row_of_a_table_is_proposed_once() {
 }
 
 #[test]
+fn what_is_left_of_a_table_is_taken_by_the_ratio_of_the_densities() {
+    let space = SearchSpace::new([
+        Parameter::categorical("kind", ["a", "b"]),
+        Parameter::float("x", 0.0, 1.0).when("kind", ["a"]),
+        Parameter::float("y", 0.0, 1.0),
+    ])
+    .unwrap();
+    let search =
+        Tpe { repeats: false, ..Tpe::default() }.build(&Problem::new(space.clone())).unwrap();
+    let all: Vec<Configuration> = (0..60)
+        .map(|index| {
+            let unit = [(index % 2) as f64 * 0.9, (index % 7) as f64 / 7.0, index as f64 / 60.0];
+            space.from_unit(&unit)
+        })
+        .collect();
+    // Good is `a` with a small x, whatever y.
+    let is_good = |trial: &&Configuration| trial.float("x").is_ok_and(|x| x < 0.3);
+    let (good, others) = all.iter().partition(is_good);
+    let densities = search.densities(&space, &Split { good, others });
+    let left: Vec<Configuration> =
+        [[0.9, 0.5, 0.5], [0.0, 0.8, 0.5], [0.0, 0.1, 0.5], [0.0, 0.5, 0.5]]
+            .iter()
+            .map(|unit| space.from_unit(unit))
+            .collect();
+    let left: Vec<&Configuration> = left.iter().collect();
+    assert_eq!(search.likeliest(&left, &densities), left[2]);
+    assert_eq!(search.likeliest(&left[..1], &densities), left[0]);
+}
+
+#[test]
 fn settings_out_of_range_are_refused() {
     let refused = |settings: Tpe, rule: &str| {
         let error = settings.build(&Problem::new(mixed())).err().unwrap().to_string();
