@@ -619,7 +619,7 @@ mod program {
         let output = hyperq(&[&base[..], &agents[..]].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         let stdout = text(&output.stdout);
-        assert!(stdout.contains("better than from scratch; worse on"), "{stdout}");
+        assert!(stdout.contains("regret than from scratch; worse on"), "{stdout}");
         assert!(stdout.contains("prior-ucb-scratch") && stdout.contains("random"), "{stdout}");
         let read =
             |name: &str| std::fs::read_to_string(directory.path().join("out").join(name)).unwrap();

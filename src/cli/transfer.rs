@@ -305,22 +305,27 @@ fn by_signal(transfer: &Transfer, results: &Results) -> String {
     text
 }
 
-/// What training on other tasks gained, and where it hurt.
+/// A share of regret that was saved, in words: `57 % less`, `12 % more`.
+fn less_or_more(share: f64) -> String {
+    format!("{:.0} % {}", 100.0 * share.abs(), if share < 0.0 { "more" } else { "less" })
+}
+
+/// What training on other tasks gained over all trials, and where it hurt.
 fn from_scratch(summary: &Summary) -> String {
     let mut text = String::new();
     for pair in &summary.pairs {
         if !pair.against.ends_with("-scratch") {
             continue;
         }
-        let percent = |share: f64| format!("{:.0} %", 100.0 * share);
         let interval =
             pair.relative_improvement_interval.map_or_else(String::new, |[low, high]| {
-                format!(" ({} to {})", percent(low), percent(high))
+                let [low, high] = [low, high].map(less_or_more);
+                format!(" ({low} to {high})")
             });
         text.push_str(&format!(
-            "{}: {}{interval} better than from scratch; worse on {} of {} tasks{}{}\n",
+            "{}: {}{interval} regret than from scratch; worse on {} of {} tasks{}{}\n",
             pair.strategy,
-            percent(pair.relative_improvement),
+            less_or_more(pair.relative_improvement),
             pair.hurt.len(),
             pair.surfaces,
             if pair.hurt.is_empty() { "" } else { ": " },

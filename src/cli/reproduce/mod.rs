@@ -251,9 +251,18 @@ impl Reproduce {
             answer.push_str(&block(&command.command()));
             answer.push_str(&block(&leaderboard(&summary)));
             answer.push_str(&block(&more));
-            answer.push_str(&verdicts(summary.pairs.into_iter()));
+            answer.push_str(&verdicts(summary.pairs.into_iter().filter(asked)));
         }
         Ok(answer)
+    }
+}
+
+/// Whether a pair is one that the question of transfer is about: whole agents among each other, and an agent that
+/// knows few sources against the same one that knows all.
+fn asked(pair: &Pair) -> bool {
+    match pair.strategy.split_once("-from-") {
+        Some((agent, _)) => pair.against == agent,
+        None => true,
     }
 }
 
