@@ -236,7 +236,9 @@ fn strategies_and_surfaces_of_printed_commands_exist() {
                     }
                     // Directories are the reader's.
                     ["--surface", name]
-                        if !name.starts_with(['$', '`']) && !name.contains("path/") =>
+                        if !name.starts_with(['$', '`'])
+                            && !name.starts_with("yahpo:")
+                            && !name.contains("path/") =>
                     {
                         #[cfg(not(feature = "live"))]
                         if name.starts_with("live/") {

@@ -230,7 +230,7 @@ impl<'a> Pool<'a> {
     }
 
     /// The configuration that the policy takes among those that are not `taken`, and how it was chosen; `None`
-    /// where all are.
+    /// where all are. Where what it takes first is not taken, the others are not looked at.
     pub fn choose(
         self,
         policy: &mut dyn Explore,
@@ -238,22 +238,25 @@ impl<'a> Pool<'a> {
         moment: Moment,
     ) -> Option<(Configuration, Selection)> {
         let mut allowed = ActionSet::all(self.configurations.len());
-        loop {
-            let place = *self.chosen(policy, &mut allowed, 1, moment).first()?;
-            if taken(&self.configurations[place]) {
-                continue;
-            }
-            // Only a candidate of a higher value can make the choice exploratory, so that few need a look.
-            let highest = self.estimates.mean[place];
-            allowed.insert(place);
-            for (other, configuration) in self.configurations.iter().enumerate() {
-                if self.estimates.mean[other] > highest && taken(configuration) {
-                    allowed.remove(other);
-                }
-            }
-            let selection = Selection::of(&self.estimates.mean, &allowed, place);
-            return self.configurations.into_iter().nth(place).map(|chosen| (chosen, selection));
+        let mut place = *self.chosen(policy, &mut allowed, 1, moment).first()?;
+        if taken(&self.configurations[place]) {
+            // It rarely is alone: of an optimum in a corner of the space evolution leaves hundreds of copies.
+            let free =
+                (0..self.configurations.len()).filter(|&at| !taken(&self.configurations[at]));
+            allowed = ActionSet::none(self.configurations.len());
+            free.for_each(|at| allowed.insert(at));
+            place = *self.chosen(policy, &mut allowed, 1, moment).first()?;
         }
+        // Only a candidate of a higher value can make the choice exploratory, so that few need a look.
+        let highest = self.estimates.mean[place];
+        allowed.insert(place);
+        for (other, configuration) in self.configurations.iter().enumerate() {
+            if self.estimates.mean[other] > highest && taken(configuration) {
+                allowed.remove(other);
+            }
+        }
+        let selection = Selection::of(&self.estimates.mean, &allowed, place);
+        self.configurations.into_iter().nth(place).map(|chosen| (chosen, selection))
     }
 }
 

@@ -31,6 +31,7 @@
 //!
 //! ```
 //! use hyperq::surface::import::{History, Options};
+//! use hyperq::surface::{Surface, Table};
 //! use hyperq::trial::Direction;
 //! # let directory = tempfile::tempdir().unwrap();
 //! # let file = directory.path().join("wine.csv");
@@ -49,7 +50,7 @@
 //! let gamma = &history.space().parameters()[2];
 //! assert_eq!(gamma.condition, [("kernel".into(), vec!["rbf".into()])]);
 //! history.write(&tables, "wine", false)?;
-//! assert_eq!(hyperq::surface::Table::read(&tables, "wine")?.spec().optimum, Some(0.25));
+//! assert_eq!(Table::read(&tables, "wine")?.spec().optimum, Some(0.25));
 //! # Ok::<(), hyperq::Error>(())
 //! ```
 
