@@ -207,13 +207,21 @@ fn mismatch(at: &str, key: &str, wanted: &str, len: usize, found: &Array) -> Err
 
 /// Writes a file whole or not at all: to a temporary file beside it, synced, then renamed.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically_with(path, |file| file.write_all(bytes))
+}
+
+/// The same with what `write` writes.
+pub(crate) fn write_atomically_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     // Temporary files are private by default; results are as readable as any other new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(directory).map_err(Error::io(path))?;
-    file.write_all(bytes).map_err(Error::io(path))?;
+    write(&mut file).map_err(Error::io(path))?;
     file.as_file().sync_all().map_err(Error::io(path))?;
     file.persist(path).map_err(|error| Error::Io { path: path.to_owned(), source: error.error })?;
     Ok(())

@@ -141,8 +141,8 @@ fn ends(run: &Run, evaluation_seconds: f64) -> Vec<f64> {
     run.records
         .iter()
         .scan(0.0, |now, record| {
-            *now += (record.ask_micros + record.tell_micros) * 1e-6
-                + record.evaluations as f64 * evaluation_seconds;
+            *now += (f64::from(record.ask_micros) + f64::from(record.tell_micros)) * 1e-6
+                + f64::from(record.evaluations) * evaluation_seconds;
             Some(*now)
         })
         .collect()
@@ -161,8 +161,8 @@ mod tests {
             repeated: false,
             selection: None,
             evaluations: 1,
-            ask_micros: own_seconds * 0.75e6,
-            tell_micros: own_seconds * 0.25e6,
+            ask_micros: (own_seconds * 0.75e6) as f32,
+            tell_micros: (own_seconds * 0.25e6) as f32,
         };
         Run {
             surface: 0,

@@ -38,9 +38,9 @@ mod summary;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::persist::write_atomically;
+use crate::persist::{write_atomically, write_atomically_with};
 
-pub use self::csv::{HEADER, trials_csv};
+pub use self::csv::{HEADER, trials_csv, write_trials};
 pub use anytime::{Area, EVALUATION_SECONDS, TARGETS, WallClock};
 pub use pairs::{Difference, Pair};
 pub use plan::{Entrant, Plan, RANDOM_TWICE, run_seed};
@@ -108,7 +108,7 @@ fn write_with(
 ) -> Result<Written> {
     std::fs::create_dir_all(directory).map_err(Error::io(directory))?;
     let trials = directory.join("trials.csv");
-    write_atomically(&trials, &trials_csv(results)?)?;
+    write_atomically_with(&trials, |file| write_trials(results, file))?;
     let statistics = directory.join("summary.json");
     write_atomically(&statistics, summary.to_json()?.as_bytes())?;
     #[cfg(feature = "report")]

@@ -28,11 +28,11 @@ pub struct Record {
     /// How it was chosen, where values of actions were compared.
     pub selection: Option<Selection>,
     /// The evaluations of the trial.
-    pub evaluations: usize,
+    pub evaluations: u32,
     /// The time that the strategy took to propose the configuration, in microseconds.
-    pub ask_micros: f64,
+    pub ask_micros: f32,
     /// The time that the strategy took to learn from the outcome, in microseconds.
-    pub tell_micros: f64,
+    pub tell_micros: f32,
 }
 
 /// How a run ended.
@@ -415,8 +415,8 @@ fn together(earlier: Record, later: Record, direction: Direction) -> Record {
     }
 }
 
-fn micros(since: Instant) -> f64 {
-    since.elapsed().as_nanos() as f64 / 1000.0
+fn micros(since: Instant) -> f32 {
+    since.elapsed().as_nanos() as f32 / 1000.0
 }
 
 /// Which run is next, and how long the rest will take.

@@ -65,7 +65,7 @@ struct Line {
 }
 
 /// A [`Record`]: value, repeated, exploratory and spread, evaluations, microseconds of ask and tell.
-type SavedRecord = (Option<f64>, bool, Option<(bool, f32)>, usize, f64, f64);
+type SavedRecord = (Option<f64>, bool, Option<(bool, f32)>, u32, f32, f32);
 
 impl SavedRuns {
     /// Opens a file, which is made where it is missing. A last line that was not finished, as a killed process

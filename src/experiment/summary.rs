@@ -213,7 +213,14 @@ struct Cell<'a> {
     curves: Vec<Vec<Point>>,
 }
 
-impl Cell<'_> {
+impl<'a> Cell<'a> {
+    fn of(results: &'a Results, surface: usize, strategy: usize) -> Self {
+        let own = results.cell(surface, strategy).iter();
+        let runs: Vec<&Run> = own.filter(|run| run.end == End::Finished).collect();
+        let curves = runs.iter().map(|run| results.points(run)).collect();
+        Self { runs, curves }
+    }
+
     /// The runs on a surface with a range.
     fn ranged(&self, surface: usize) -> Option<RangedRuns<'_>> {
         let regrets = |points: &Vec<Point>| points.iter().map(|p| p.normalized_regret).collect();
@@ -221,14 +228,25 @@ impl Cell<'_> {
         (!curves.is_empty()).then_some(RangedRuns { surface, runs: &self.runs, curves })
     }
 
-    /// How good each run is at its end, low being better.
-    fn costs(&self, direction: Direction) -> Vec<f64> {
-        self.curves
-            .iter()
-            .filter_map(|curve| curve.last())
-            .map(|point| point.normalized_regret.unwrap_or_else(|| cost(point, direction)))
-            .collect()
+    /// How its runs end.
+    fn ends(&self, direction: Direction) -> Vec<RunEnd> {
+        let points = self.runs.iter().zip(&self.curves).filter_map(|(run, curve)| {
+            let point = curve.last()?;
+            let cost = cost(point, direction);
+            let regret = point.normalized_regret.unwrap_or(cost);
+            Some(RunEnd { seed: run.seed, cost, regret })
+        });
+        points.collect()
     }
+}
+
+/// The end of a finished run, low numbers being better.
+struct RunEnd {
+    seed: usize,
+    /// The incumbent.
+    cost: f64,
+    /// The normalized regret; the cost where there is none.
+    regret: f64,
 }
 
 /// The incumbent with the sign of minimization, infinite where there is none.
@@ -246,19 +264,21 @@ impl Summary {
         let plan = &results.plan;
         let (surfaces, strategies) = (plan.surfaces.len(), plan.strategies.len());
         let checkpoints = checkpoints(plan.trials);
-        let cells: Vec<Cell<'_>> = results
-            .runs
-            .par_chunks(plan.seeds)
-            .map(|runs| {
-                let runs: Vec<&Run> = runs.iter().filter(|run| run.end == End::Finished).collect();
-                let curves = runs.iter().map(|run| results.points(run)).collect();
-                Cell { runs, curves }
+        // The curves of all runs at once would take more memory than the runs themselves, so cells are made where
+        // they are needed, a strategy at a time, and only how runs end is kept.
+        let run_ends: Vec<Vec<RunEnd>> = (0..surfaces * strategies)
+            .into_par_iter()
+            .map(|cell| {
+                let (surface, strategy) = (cell / strategies, cell % strategies);
+                let direction = plan.surfaces[surface].spec().direction;
+                Cell::of(results, surface, strategy).ends(direction)
             })
             .collect();
-        let ranks = average_ranks(results, &cells);
-        let budgets: Vec<_> = cells
-            .par_chunks(strategies)
-            .map(|cells| budgets(cells.iter().flat_map(|cell| cell.runs.iter().copied())))
+        let ranks = average_ranks(results, &run_ends);
+        let budgets: Vec<_> = results
+            .runs
+            .par_chunks(strategies * plan.seeds)
+            .map(|runs| budgets(runs.iter().filter(|run| run.end == End::Finished)))
             .collect();
         // The interval of the first stratum is that of the surface alone, so streams are numbered from
         // 1 for surfaces and 0 is the aggregate's. Strategies share resamples, as they share seeds.
@@ -266,7 +286,9 @@ impl Summary {
         let mut summaries: Vec<StrategySummary> = (0..strategies)
             .into_par_iter()
             .map(|strategy| {
-                let cell = |surface: usize| &cells[surface * strategies + strategy];
+                let cells: Vec<Cell<'_>> =
+                    (0..surfaces).map(|surface| Cell::of(results, surface, strategy)).collect();
+                let cell = |surface: usize| &cells[surface];
                 let present: Vec<usize> =
                     (0..surfaces).filter(|surface| !cell(*surface).runs.is_empty()).collect();
                 let per_surface: Vec<StrategyOnSurface> = present
@@ -344,8 +366,8 @@ impl Summary {
                 let own = |entrant: &Entrant| entrant.name == summary.name;
                 let strategy = plan.strategies.iter().position(own)?;
                 let costs = (0..surfaces).map(|surface| {
-                    let direction = plan.surfaces[surface].spec().direction;
-                    cells[surface * strategies + strategy].costs(direction)
+                    let ends = &run_ends[surface * strategies + strategy];
+                    ends.iter().map(|end| end.regret).collect()
                 });
                 Some(Ends { name: summary.name.clone(), costs: costs.collect() })
             })
@@ -430,21 +452,18 @@ pub(super) fn checkpoints(trials: usize) -> Vec<usize> {
 
 /// The average rank of each cell that has a finished run: among the strategies that have finished the
 /// same seed, by the incumbent after the last trial. No incumbent is worst.
-fn average_ranks(results: &Results, cells: &[Cell<'_>]) -> Vec<Option<f64>> {
+fn average_ranks(results: &Results, ends: &[Vec<RunEnd>]) -> Vec<Option<f64>> {
     let strategies = results.plan.strategies.len();
-    cells
-        .par_chunks(strategies)
-        .zip(results.plan.surfaces.par_iter())
-        .flat_map_iter(|(cells, surface)| {
-            let direction = surface.spec().direction;
+    ends.par_chunks(strategies)
+        .flat_map_iter(|cells| {
             let mut own: Vec<Vec<f64>> = vec![Vec::new(); strategies];
             for seed in 0..results.plan.seeds {
                 let (who, costs): (Vec<usize>, Vec<f64>) = cells
                     .iter()
                     .enumerate()
-                    .filter_map(|(strategy, cell)| {
-                        let at = cell.runs.iter().position(|run| run.seed == seed)?;
-                        Some((strategy, cost(cell.curves[at].last()?, direction)))
+                    .filter_map(|(strategy, ends)| {
+                        let end = ends.iter().find(|end| end.seed == seed)?;
+                        Some((strategy, end.cost))
                     })
                     .unzip();
                 for (strategy, rank) in who.into_iter().zip(ranks(&costs)) {
@@ -529,8 +548,8 @@ fn failed(cells: &[&Cell<'_>]) -> usize {
 /// The median times of ask and tell.
 fn times(cells: &[&Cell<'_>]) -> (Option<f64>, Option<f64>) {
     let records = || cells.iter().flat_map(|cell| &cell.runs).flat_map(|run| &run.records);
-    let ask: Vec<f64> = records().map(|record| record.ask_micros).collect();
-    let tell: Vec<f64> = records().map(|record| record.tell_micros).collect();
+    let ask: Vec<f64> = records().map(|record| f64::from(record.ask_micros)).collect();
+    let tell: Vec<f64> = records().map(|record| f64::from(record.tell_micros)).collect();
     (median(&ask), median(&tell))
 }
 
