@@ -608,6 +608,36 @@ mod program {
     }
 
     #[test]
+    fn a_question_is_answered_twice_alike() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().display().to_string();
+        let answer = || {
+            let output = hyperq(&["reproduce", "transfer", "--quick", "--quiet", "--out", &out]);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            std::fs::read_to_string(directory.path().join("answers.md")).unwrap()
+        };
+        let first = answer();
+        assert!(first.contains("Made with `--quick`: too few runs to believe."), "{first}");
+        assert!(first.contains("hyperq transfer --corpus builtin:svm --folds 5"), "{first}");
+        assert!(first.contains("43 surfaces."), "{first}");
+        // What follows from few sources is held against all of them, and not against other agents.
+        assert!(
+            first.contains("`prior-ucb-from-2` and `prior-ucb`")
+                || first.contains("`prior-ucb-from-2` is ")
+        );
+        assert!(!first.contains("`prior-ucb-from-2` and `average-rank`"), "{first}");
+        assert!(directory.path().join("transfer/svm/report.html").is_file());
+        // Times differ from run to run, and what is compared does not.
+        let verdicts = |answer: &str| -> Vec<String> {
+            answer.lines().filter(|line| line.starts_with("- `")).map(str::to_owned).collect()
+        };
+        assert_eq!(verdicts(&first), verdicts(&answer()));
+        assert!(verdicts(&first).len() > 5);
+        let wrong = hyperq(&["reproduce", "nothing"]);
+        assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
+    }
+
+    #[test]
     fn transfer_writes_a_report_with_pairs() {
         let corpora = corpus_directory(4, 0);
         let directory = tempfile::tempdir().unwrap();

@@ -39,7 +39,7 @@ pub(super) fn section(page: &Page<'_>) -> Result<Option<Section>> {
     let figure = Figure::new(page, "heat-map", title, &drawing, &rows(page, &ranged, &places))?;
     let mut section = Section::new("surfaces-by-strategies", "Who wins where");
     section.note(&format!(
-        "Mean normalized regret after the last trial; darker is worse, bold is the best of the row (of all strategies). {}",
+        "Mean normalized regret after the last trial; the more colour the worse, bold is the best of the row (of all strategies). {}",
         figure.links()
     ));
     section.html.push_str(&table(page, &ranged));
