@@ -621,11 +621,17 @@ mod program {
         assert!(first.contains("hyperq transfer --corpus builtin:svm --folds 5"), "{first}");
         assert!(first.contains("43 surfaces."), "{first}");
         // What follows from few sources is held against all of them, and not against other agents.
+        let verdict = |answer: &str, one: &str, other: &str| {
+            answer
+                .lines()
+                .any(|line| line.starts_with(&format!("- {one} ")) && line.contains(other))
+        };
+        assert!(verdict(&first, "`prior-ucb-from-2`", "`prior-ucb`"), "{first}");
+        assert!(!verdict(&first, "`prior-ucb-from-2`", "`average-rank`"), "{first}");
         assert!(
-            first.contains("`prior-ucb-from-2` and `prior-ucb`")
-                || first.contains("`prior-ucb-from-2` is ")
+            verdict(&first, "`prior-ucb-from-5-diverse`", "`prior-ucb-from-5-alike`"),
+            "{first}"
         );
-        assert!(!first.contains("`prior-ucb-from-2` and `average-rank`"), "{first}");
         assert!(directory.path().join("transfer/svm/report.html").is_file());
         // Times differ from run to run, and what is compared does not.
         let verdicts = |answer: &str| -> Vec<String> {
@@ -666,6 +672,7 @@ mod program {
         for (wrong, reason) in [
             (vec!["--agent", "prior-ucbb"], "did you mean `prior-ucb`?"),
             (vec!["--folds", "5"], "`folds` must be in 2..=4"),
+            (vec!["--sources", "2:near"], "must be a number of at least 1, alone or with"),
             (vec!["--folds", "2", "--leave-one-out"], "cannot be used with"),
             (vec!["--test", "/nowhere"], "/nowhere"),
         ] {

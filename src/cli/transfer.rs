@@ -6,7 +6,9 @@ use std::sync::Mutex;
 
 use clap::Args;
 use hyperq::experiment::{self, Entrant, Plan, RANDOM_TWICE, Results, Summary, Written};
-use hyperq::meta::{Contender, Corpus, MetaAgent, Split, Stage, Transfer, signal};
+use hyperq::meta::{
+    Contender, Corpus, MetaAgent, SourceChoice, Sources, Split, Stage, Transfer, signal,
+};
 use hyperq::strategy::Strategy;
 use rayon::prelude::*;
 
@@ -39,9 +41,10 @@ pub struct TransferCommand {
     /// An agent (`hyperq agents` lists them) or one that the configuration file defines; repeatable
     #[arg(long = "agent", value_name = "NAME")]
     pub(super) agents: Vec<String>,
-    /// Train every agent on only so many of the training tasks too, as NAME-from-N; repeatable
-    #[arg(long, value_name = "N", value_delimiter = ',')]
-    pub(super) sources: Vec<usize>,
+    /// Train every agent on only so many of the training tasks too, as NAME-from-N: drawn at random, or such as differ
+    /// or resemble each other most in their meta-features; repeatable
+    #[arg(long, value_name = "N|N:diverse|N:alike", value_delimiter = ',')]
+    pub(super) sources: Vec<Sources>,
     /// Read agents with settings from a file
     #[arg(long, value_name = "FILE.toml")]
     pub(super) config: Option<PathBuf>,
@@ -154,7 +157,7 @@ impl TransferCommand {
             let scratch = agent.learns_alone() && (named || FROM_SCRATCH.contains(&name.as_str()));
             for sources in &self.sources {
                 contenders.push(Contender::Trained {
-                    name: format!("{name}-from-{sources}"),
+                    name: format!("{name}{}", suffix(sources)),
                     agent: agent.clone(),
                     sources: Some(*sources),
                 });
@@ -207,6 +210,11 @@ impl TransferCommand {
     }
 }
 
+/// What the name of an agent ends with that is trained on a part of the tasks: `-from-5`, `-from-5-diverse`.
+fn suffix(sources: &Sources) -> String {
+    format!("-from-{}", sources.to_string().replace(':', "-"))
+}
+
 /// Each trained agent against its counterpart from scratch and against the references.
 fn pairs(contenders: &[Contender]) -> Vec<(String, String)> {
     let present = |name: &str| contenders.iter().any(|contender| contender.name() == name);
@@ -215,11 +223,20 @@ fn pairs(contenders: &[Contender]) -> Vec<(String, String)> {
         let Contender::Trained { name, sources, .. } = contender else { continue };
         // What is trained on a part of the tasks is compared with what is on all, and with what is on none.
         let whole = match sources {
-            Some(sources) => name.strip_suffix(&format!("-from-{sources}")).unwrap_or(name),
+            Some(sources) => name.strip_suffix(&suffix(sources)).unwrap_or(name),
             None => name,
         };
         if whole != name {
             pairs.push((name.clone(), whole.to_owned()));
+        }
+        if let Some(sources) = sources
+            && sources.choice == SourceChoice::Diverse
+        {
+            let alike = Sources { choice: SourceChoice::Alike, ..*sources };
+            let alike = format!("{whole}{}", suffix(&alike));
+            if present(&alike) {
+                pairs.push((name.clone(), alike));
+            }
         }
         let scratch = format!("{whole}-scratch");
         let references = REFERENCES.iter().map(|reference| (*reference).to_owned());

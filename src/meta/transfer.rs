@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::corpus::Corpus;
 use super::learner::MetaAgent;
 use super::policy::Policy;
+use super::sources::{SourceChoice, Sources};
 use super::training::Training;
 use crate::error::{Error, Result};
 use crate::experiment::{Entrant, Plan, Progress, Results, run_with};
@@ -38,9 +39,8 @@ pub enum Contender {
         name: String,
         /// Its settings.
         agent: MetaAgent,
-        /// So many of those tasks, drawn for each part of the split; all of them where it is not given, or where there
-        /// are not more. Fewer are drawn from the same order, so that they are among the more.
-        sources: Option<usize>,
+        /// A part of those tasks, chosen anew for each part of the split; all of them where it is not given.
+        sources: Option<Sources>,
     },
     /// A strategy built for the held-out task alone.
     Fresh(Entrant),
@@ -109,12 +109,17 @@ impl Transfer {
         let plan = self.plan(&parts);
         plan.check()?;
         for contender in &self.contenders {
-            if let Contender::Trained { name, sources: Some(0), .. } = contender {
-                return Err(Error::setting(
-                    "transfer",
-                    "sources",
-                    format!("at least 1 for `{name}`"),
-                    0,
+            if let Contender::Trained { name, sources: Some(sources), .. } = contender
+                && sources.choice != SourceChoice::Random
+                && self.corpus.meta_features() == 0
+            {
+                let choice = sources.choice.name();
+                return Err(Error::unsuited(
+                    format!("`{name}`"),
+                    format!(
+                        "{choice} sources are told by meta-features, which `{}` lacks",
+                        self.corpus.name()
+                    ),
                 ));
             }
         }
@@ -160,11 +165,8 @@ impl Transfer {
                 let seed = Streams::new(self.seed).child("part", part as u64).seed();
                 let corpus = sources.map(|sources| {
                     let corpus = &parts[part].training;
-                    let mut order: Vec<usize> = (0..corpus.tasks().len()).collect();
-                    order.shuffle(&mut Streams::new(self.seed).at("sources", part as u64));
-                    order.truncate(sources);
-                    order.sort_unstable();
-                    corpus.subset(&order)
+                    let mut rng = Streams::new(self.seed).at("sources", part as u64);
+                    corpus.subset(&sources.of(corpus, &mut rng))
                 });
                 let corpus = corpus.as_ref().unwrap_or(&parts[part].training);
                 let mut training = Training::new(name, agent, corpus, seed)?;

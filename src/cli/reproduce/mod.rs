@@ -111,6 +111,9 @@ impl Question {
     }
 }
 
+/// What agents are trained on beside all tasks, in the question of transfer.
+const SOURCES: [&str; 5] = ["2", "5", "10", "5:diverse", "5:alike"];
+
 /// The surfaces of `--quick`.
 const QUICK: [&str; 4] = ["branin", "hartmann-3", "rastrigin-5", "mixed-conditional"];
 
@@ -236,7 +239,7 @@ impl Reproduce {
                 leave_one_out: false,
                 test: None,
                 agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
-                sources: vec![2, 5, 10],
+                sources: SOURCES.iter().filter_map(|sources| sources.parse().ok()).collect(),
                 config: None,
                 trials: if self.quick { 20 } else { trials },
                 seeds: if self.quick { 1 } else { 3 },
@@ -258,10 +261,12 @@ impl Reproduce {
 }
 
 /// Whether a pair is one that the question of transfer is about: whole agents among each other, and an agent that
-/// knows few sources against the same one that knows all.
+/// knows few sources against the same one that knows all, or others.
 fn asked(pair: &Pair) -> bool {
     match pair.strategy.split_once("-from-") {
-        Some((agent, _)) => pair.against == agent,
+        Some((agent, _)) => {
+            pair.against == agent || pair.against.starts_with(&format!("{agent}-from-"))
+        }
         None => true,
     }
 }
@@ -348,6 +353,11 @@ mod tests {
     use super::*;
     use hyperq::experiment::ablation::Ablation;
     use hyperq::experiment::config::Config;
+
+    #[test]
+    fn sources_are_read() {
+        assert!(SOURCES.iter().all(|sources| sources.parse::<hyperq::meta::Sources>().is_ok()));
+    }
 
     #[test]
     fn every_question_has_a_file_that_can_be_run() {
