@@ -101,7 +101,7 @@ mod tests {
     use crate::score::Scores;
 
     fn row(configuration: usize) -> Row {
-        let scores = (configuration % 3 != 0)
+        let scores = (!configuration.is_multiple_of(3))
             .then_some(Scores { accuracy: 1.0 / 32.0, log_loss: configuration as f64 });
         Row { configuration, fraction: 0.5, scores, seconds: 0.012 }
     }
