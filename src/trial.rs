@@ -16,6 +16,16 @@ pub enum Direction {
     Maximize,
 }
 
+/// As files and options write it: `minimize` or `maximize`.
+impl std::fmt::Display for Direction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Minimize => "minimize",
+            Self::Maximize => "maximize",
+        })
+    }
+}
+
 impl Direction {
     /// The score of a value: the value where it is maximized, its negative where it is minimized.
     ///

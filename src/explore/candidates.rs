@@ -241,10 +241,11 @@ impl<'a> Pool<'a> {
         let mut place = *self.chosen(policy, &mut allowed, 1, moment).first()?;
         if taken(&self.configurations[place]) {
             // It rarely is alone: of an optimum in a corner of the space evolution leaves hundreds of copies.
-            let free =
-                (0..self.configurations.len()).filter(|&at| !taken(&self.configurations[at]));
-            allowed = ActionSet::none(self.configurations.len());
-            free.for_each(|at| allowed.insert(at));
+            for (other, configuration) in self.configurations.iter().enumerate() {
+                if taken(configuration) {
+                    allowed.remove(other);
+                }
+            }
             place = *self.chosen(policy, &mut allowed, 1, moment).first()?;
         }
         // Only a candidate of a higher value can make the choice exploratory, so that few need a look.

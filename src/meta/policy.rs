@@ -229,13 +229,9 @@ impl Policy {
     pub fn model_card(&self) -> String {
         let Provenance { name, corpus, objective, direction, tasks, seed, steps, version, .. } =
             &self.provenance;
-        let goal = match direction {
-            Direction::Minimize => "minimize",
-            Direction::Maximize => "maximize",
-        };
         let mut card = format!(
             "# Policy `{name}`\n\nA hyperparameter tuner trained by hyperq {version} on the corpus `{corpus}`: \
-             {} tasks, {} configurations, to {goal} `{objective}`.\n\n",
+             {} tasks, {} configurations, to {direction} `{objective}`.\n\n",
             tasks.len(),
             self.grid.len()
         );

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use hyperq::experiment::{Pair, Results, Summary};
+use hyperq::meta::Sources;
 
 use super::ablate::{Ablate, Ablated, effects_table, p_value};
 use super::compare::{Compare, Format};
@@ -232,6 +233,10 @@ impl Reproduce {
             true => &["prior-ucb", "average-rank"],
             false => &["prior-ucb", "average-rank", "hyp-rl"],
         };
+        let sources: Vec<Sources> = SOURCES
+            .iter()
+            .map(|sources| sources.parse().map_err(Failure::Failed))
+            .collect::<Result<_, _>>()?;
         let mut answer = String::new();
         for (corpus, name, trials) in corpora {
             let command = TransferCommand {
@@ -240,7 +245,7 @@ impl Reproduce {
                 leave_one_out: false,
                 test: None,
                 agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
-                sources: SOURCES.iter().filter_map(|sources| sources.parse().ok()).collect(),
+                sources: sources.clone(),
                 config: None,
                 trials: if self.quick { 20 } else { trials },
                 seeds: if self.quick { 1 } else { 3 },
@@ -357,7 +362,7 @@ mod tests {
 
     #[test]
     fn sources_are_read() {
-        assert!(SOURCES.iter().all(|sources| sources.parse::<hyperq::meta::Sources>().is_ok()));
+        assert!(SOURCES.iter().all(|sources| sources.parse::<Sources>().is_ok()));
     }
 
     #[test]

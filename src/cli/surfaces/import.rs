@@ -1,5 +1,6 @@
 //! `hyperq surfaces import`.
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -87,12 +88,9 @@ impl Import {
 /// The best of the means with its configuration.
 fn best(history: &History) -> String {
     let objective = &history.document.objective;
-    let sign = match objective.direction {
-        Direction::Minimize => 1.0,
-        Direction::Maximize => -1.0,
-    };
     let means = history.means();
-    let best = means.iter().min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)));
+    // Of equal ones the first.
+    let best = means.iter().min_by_key(|mean| Reverse(objective.direction.score(mean.1).ok()));
     best.map_or_else(String::new, |(configuration, value, _)| {
         format!("{} {value} at {configuration}", objective.name)
     })

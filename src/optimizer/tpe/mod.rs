@@ -171,6 +171,18 @@ struct Densities<'a> {
     others: Parzen<'a>,
 }
 
+impl Densities<'_> {
+    /// `ln(l / g)` of the block's values.
+    fn ln_ratio(&self, values: &[Value]) -> f64 {
+        self.good.ln_density(values) - self.others.ln_density(values)
+    }
+}
+
+/// The values of a block's parameters; `None` where one is not active.
+fn values_of(block: &[usize], configuration: &Configuration) -> Option<Vec<Value>> {
+    block.iter().map(|&index| configuration.values()[index]).collect()
+}
+
 impl TpeSearch {
     /// By block.
     fn densities<'a>(&self, space: &'a SearchSpace, split: &Split<'_>) -> Vec<Densities<'a>> {
@@ -179,10 +191,8 @@ impl TpeSearch {
                 block.iter().map(|&index| &space.parameters()[index].domain).collect();
             // The trials in which the whole block was active.
             let estimate = |trials: &[&Configuration]| {
-                let row = |trial: &&Configuration| {
-                    block.iter().map(|&index| trial.values()[index]).collect()
-                };
-                let rows: Vec<Vec<Value>> = trials.iter().filter_map(row).collect();
+                let rows: Vec<Vec<Value>> =
+                    trials.iter().filter_map(|trial| values_of(block, trial)).collect();
                 Parzen::new(&domains, &rows, &self.settings)
             };
             Densities { good: estimate(&split.good), others: estimate(&split.others) }
@@ -197,14 +207,14 @@ impl TpeSearch {
         rng: &mut Generator,
     ) -> Result<Configuration> {
         let mut values: Vec<Option<Value>> = vec![None; space.len()];
-        for (block, Densities { good, others }) in self.blocks.iter().zip(densities) {
+        for (block, densities) in self.blocks.iter().zip(densities) {
             if !block.iter().all(|&index| space.is_active(index, &values)) {
                 continue;
             }
             let (_, best) = (0..self.settings.candidates)
                 .map(|_| {
-                    let candidate = good.sample(rng);
-                    (good.ln_density(&candidate) - others.ln_density(&candidate), candidate)
+                    let candidate = densities.good.sample(rng);
+                    (densities.ln_ratio(&candidate), candidate)
                 })
                 .reduce(|best, next| if next.0 > best.0 { next } else { best })
                 .expect("there is a candidate");
@@ -222,12 +232,10 @@ impl TpeSearch {
         densities: &[Densities<'_>],
     ) -> &'a Configuration {
         let ratio = |configuration: &Configuration| {
-            let of_block = |(block, Densities { good, others }): (&Vec<usize>, &Densities<'_>)| {
-                let values: Option<Vec<Value>> =
-                    block.iter().map(|&index| configuration.values()[index]).collect();
-                values.map_or(0.0, |values| good.ln_density(&values) - others.ln_density(&values))
-            };
-            self.blocks.iter().zip(densities).map(of_block).sum::<f64>()
+            let active = self.blocks.iter().zip(densities).filter_map(|(block, densities)| {
+                Some(densities.ln_ratio(&values_of(block, configuration)?))
+            });
+            active.sum::<f64>()
         };
         configurations
             .iter()

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::History;
-use super::objectives::word;
 use crate::error::{Error, Result};
 use crate::lines::Lines;
 use crate::persist::write_atomically;
@@ -134,8 +133,7 @@ fn unprintable(document: &SpaceDocument) -> Option<String> {
 /// In what a history differs from a directory that it is to become a task of.
 fn difference(existing: &SpaceDocument, new: &SpaceDocument) -> Option<String> {
     if existing.objective != new.objective {
-        let of =
-            |objective: &Objective| format!("{} `{}`", word(objective.direction), objective.name);
+        let of = |objective: &Objective| format!("{} `{}`", objective.direction, objective.name);
         let (here, there) = (of(&existing.objective), of(&new.objective));
         return Some(format!("has the objective {there} instead of {here}"));
     }

@@ -84,16 +84,8 @@ fn direction(
         Some(other) => Err(Error::setting(
             at,
             "direction",
-            format!("`{}`, as of the objective `{}`", word(first), known.name),
-            format!("`{}`", word(other)),
+            format!("`{first}`, as of the objective `{}`", known.name),
+            format!("`{other}`"),
         )),
-    }
-}
-
-/// A direction as options and files write it.
-pub(super) fn word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Minimize => "minimize",
-        Direction::Maximize => "maximize",
     }
 }
